@@ -1,0 +1,74 @@
+"""The backend object."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from subtensor.backend import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
+from subtensor.program import Instruction, Program
+from subtensor.shared import Cell
+from subtensor_numpy.emit import OPERATIONS, Emitter
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class _Quiet(threading.local):
+    """A context, one for each thread, in which NumPy does not warn: entering it costs far less than ``np.errstate``."""
+
+    def __init__(self) -> None:
+        context = contextvars.copy_context()
+        context.run(np.seterr, all="ignore")
+        self.run = context.run
+
+
+_quiet = _Quiet()
+
+
+class NumpyBackend:
+    """Runs programs with NumPy, and SciPy for some special functions and for adding rows."""
+
+    name = "numpy"
+    spec_version = SPEC_VERSION
+    capabilities = CAPABILITIES
+    operations = OPERATIONS
+
+    def compile(
+        self, program: Program, *, lowerings: Mapping[str, Callable[..., Any]] = NO_LOWERINGS
+    ) -> Callable[[tuple[Array, ...], tuple[Cell, ...]], tuple[Array, ...]]:
+        """One Python function for the whole program. lowerings: functions of arrays and parameters."""
+        function = Emitter(program, lowerings).function()
+
+        def run(inputs: tuple[Array, ...], cells: tuple[Cell, ...]) -> tuple[Array, ...]:
+            return _quiet.run(function, inputs, cells)  # type: ignore[no-any-return]  # it is made by exec
+
+        run.source = function.source  # type: ignore[attr-defined]  # for those who want to read it
+        return run
+
+    def from_numpy(self, value: Array) -> Array:
+        return np.array(value, order="C")
+
+    def to_numpy(self, array: Array) -> Array:
+        return np.array(array)
+
+    def evaluate(self, instruction: Instruction, args: Sequence[Array]) -> Any:
+        """One instruction on NumPy arrays, for diagnosis."""
+        n = len(args)
+        alone = Instruction(
+            instruction.op,
+            tuple(range(n)),
+            instruction.params,
+            n,
+            instruction.type,
+            instruction.node,
+            None,
+            instruction.body,
+        )
+        types = tuple(i.type for i in instruction.node.inputs)
+        program = Program("diagnosis", instruction.node.inputs, (), (), (alone,), (n,), (), (*types, instruction.type))
+        (result,) = Emitter(program, {}).function()(tuple(args), ())
+        return result

@@ -1,0 +1,258 @@
+"""From a program to the source of one Python function.
+
+The function takes the inputs and the cells of the shared variables. Each instruction is one assignment; names such as
+``v7`` are slots. What is not an expression of its arguments alone (indices, lengths, writes) is written out here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from subtensor.errors import Unsupported
+from subtensor.indexing import Index, Ref, Slice
+from subtensor.program import Instruction, Program, commit
+from subtensor_numpy.lowerings import LOWERINGS, SCIPY, special
+from subtensor_numpy.scatter import prepare
+
+Lowerings = Mapping[str, Callable[..., Any]]
+
+
+class Emitter:
+    """Writes one program."""
+
+    def __init__(self, program: Program, lowerings: Lowerings) -> None:
+        self.program = program
+        self.lowerings = lowerings
+        self.space: dict[str, Any] = {"asarray": np.asarray, "int64": np.int64, "zeros": np.zeros, "commit": commit}
+        self.lines: list[str] = []
+        self.made = {i.out: i for i in program.instructions}
+        self.blank = self._blank_bases()
+
+    # --- names
+
+    def bind(self, prefix: str, value: Any) -> str:
+        """A name for a value in the function's globals."""
+        for name, known in self.space.items():
+            if known is value:
+                return name
+        name = f"{prefix}_{len(self.space)}"
+        self.space[name] = value
+        return name
+
+    def slot(self, slot: int) -> str:
+        """The expression for a slot."""
+        known = self.program.known(slot)
+        return f"v{slot}" if known is None else self.bind("c", known)
+
+    def scalar(self, slot: int) -> str:
+        """The expression for a slot that is used as a length or a position: a literal where it is known."""
+        known = self.program.known(slot)
+        return f"v{slot}" if known is None or known.ndim else str(known.item())
+
+    # --- instructions
+
+    def _blank_bases(self) -> dict[int, np.ndarray[Any, Any]]:
+        """Slots that hold a broadcast zero and are only written into: the write makes the zeros itself."""
+        program = self.program
+        users: dict[int, list[Instruction]] = {}
+        for i in program.instructions:
+            for a in i.args:
+                users.setdefault(a, []).append(i)
+        kept = {*program.outputs, *(c.value for c in program.commits)}
+        kept |= {s for c in program.commits for w in c.writes for s in (w.value, *w.inputs)}
+        blank = {}
+        for i in program.instructions:
+            if i.op.name != "broadcast_to" or i.out in kept:
+                continue
+            value = program.known(i.args[0])
+            if value is None or value.any() or (value.dtype.kind == "f" and np.signbit(value).any()):
+                continue
+            if all(u.op.name in _WRITES and u.args[0] == i.out and i.out not in u.args[1:] for u in users[i.out]):
+                blank[i.out] = value
+        return blank
+
+    def expression(self, i: Instruction) -> str:
+        name = i.op.name
+        args = [self.slot(a) for a in i.args]
+        if name in self.lowerings:
+            return self._call(self.lowerings[name], args, i.params)
+        special_form = _FORMS.get(name)
+        if special_form is not None:
+            return special_form(self, i, args)
+        if name in LOWERINGS:
+            return self._call(LOWERINGS[name], args, i.params)
+        if name in SCIPY:
+            return self._call(special(name), args, i.params)
+        raise Unsupported(name, f"the NumPy backend has no lowering for {name!r}")
+
+    def _call(self, function: Callable[..., Any], args: Sequence[str], params: Mapping[str, Any]) -> str:
+        extra = [f"{k}={self._literal(v)}" for k, v in params.items()]
+        return f"{self.bind(getattr(function, '__name__', 'f'), function)}({', '.join([*args, *extra])})"
+
+    def _literal(self, value: Any) -> str:
+        if isinstance(value, int | str) or (isinstance(value, tuple) and all(isinstance(v, int) for v in value)):
+            return repr(value)
+        return self.bind("p", value)
+
+    # --- the whole
+
+    def body(self) -> None:
+        for i in self.program.instructions:
+            if i.out not in self.blank:
+                self.lines.append(f"v{i.out} = {self.expression(i)}")
+
+    def commits(self) -> tuple[str, ...]:
+        """Lines that prepare the commit, then the line that makes it."""
+        program = self.program
+        replaced, values, writes = [], [], []
+        for c in program.commits:
+            if c.value is not None:
+                replaced.append(f"k{c.shared}")
+                values.append(f"asarray({self.slot(c.value)}, order='C')")
+                continue
+            for w in c.writes:
+                inputs = ", ".join(self.slot(s) for s in w.inputs)
+                slot = program.first_shared + c.shared
+                writes.append(
+                    f"{self.bind('prepare', prepare)}(v{slot}, {self.bind('index', w.index)}, ({inputs}{',' if inputs else ''}), "
+                    f"{self.slot(w.value)}, {w.kind!r}, {w.checked})"
+                )
+        if not replaced and not writes:
+            return ()
+        if not replaced and len(writes) == 1:
+            return (f"w0 = {writes[0]}", "w0()")
+        names = [f"w{n}" for n in range(len(writes))]
+        prepared = [f"{name} = {w}" for name, w in zip(names, writes, strict=True)]
+        news = [f"n{n}" for n in range(len(values))]
+        prepared += [f"{name} = {v}" for name, v in zip(news, values, strict=True)]
+        return (*prepared, f"commit({_tuple(replaced)}, {_tuple(news)}, {_tuple(names)})")
+
+    def function(self, name: str = "program") -> Callable[..., Any]:
+        """The compiled function ``(inputs, cells) -> outputs``."""
+        program = self.program
+        header = []
+        if program.inputs:
+            header.append(f"{_tuple([f'v{i}' for i in range(len(program.inputs))])} = inputs")
+        if program.shared:
+            header.append(f"{_tuple([f'k{i}' for i in range(len(program.shared))])} = cells")
+            header += [f"v{program.first_shared + i} = k{i}.data" for i in range(len(program.shared))]
+        self.body()
+        outputs = [f"asarray({self.slot(o)})" for o in program.outputs]
+        lines = [*header, *self.lines, f"outputs = {_tuple(outputs)}", *self.commits(), "return outputs"]
+        source = f"def {name}(inputs, cells):\n    " + "\n    ".join(lines) + "\n"
+        exec(compile(source, f"<subtensor program {program.name}>", "exec"), self.space)  # noqa: S102  # our own source
+        made: Callable[..., Any] = self.space[name]
+        made.source = source  # type: ignore[attr-defined]  # for those who want to read it
+        return made
+
+
+def _tuple(items: Sequence[str]) -> str:
+    return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
+
+
+_WRITES = ("set_subtensor", "inc_subtensor")
+
+# --- ops that are written out
+
+
+def _length(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    return f"int64({args[0]}.shape[{i.params['axis']}])"
+
+
+def _reshape(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    return f"{args[0]}.reshape({_tuple([e.scalar(a) for a in i.args[1:]])})"
+
+
+def _shaped(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    """Ops of a tensor and lengths."""
+    dims = [e.scalar(a) for a in i.args[1:]]
+    return f"{e.bind(i.op.name, LOWERINGS[i.op.name])}({', '.join([args[0], *dims])})"
+
+
+def _key(e: Emitter, index: Index, slots: Sequence[int]) -> str:
+    """An index as source: ``(slice(1, v3), v4)``."""
+
+    def bound(b: int | Ref | None) -> str:
+        return e.scalar(slots[b.slot]) if isinstance(b, Ref) else str(b)
+
+    parts = list(index.parts)
+    while parts and isinstance(parts[-1], Slice) and parts[-1].is_full:
+        parts.pop()
+    texts = [
+        f"slice({bound(p.start)}, {bound(p.stop)}, {bound(p.step)})"
+        if isinstance(p, Slice)
+        else e.scalar(slots[p.slot])
+        for p in parts
+    ]
+    return _tuple(texts)
+
+
+def _subtensor(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    index: Index = i.params["index"]
+    x, ids = i.args[0], i.args[1:]
+    types = e.program.types
+    if index.selects_rows and types[ids[0]].ndim and types[ids[0]].dtype != "uint64" and types[x].ndim:
+        return f"{args[0]}.take({args[1]}, 0)"
+    return f"{args[0]}[{_key(e, index, ids)}]"
+
+
+def _write(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    index: Index = i.params["index"]
+    base = i.args[0]
+    blank = e.blank.get(base)
+    if blank is not None:
+        dims = [e.scalar(a) for a in e.made[base].args[1:]]
+        start = f"zeros({_tuple(dims)}, {blank.dtype.name!r})"
+    elif i.overwrites == 0:
+        start = f"asarray({args[0]})"
+    else:
+        start = f"{e.bind('copy', LOWERINGS['copy'])}({args[0]})"
+    inputs = _tuple([*args[2:]])
+    kind = "set" if i.op.name == "set_subtensor" else "inc"
+    return f"{e.bind('written', written)}({start}, {e.bind('index', index)}, {inputs}, {args[1]}, {kind!r})"
+
+
+def written(base: Any, index: Index, inputs: Sequence[Any], value: Any, kind: str) -> Any:
+    """`base`, which is ours, after a write."""
+    if not base.flags.c_contiguous or not base.flags.writeable:
+        base = np.array(base, order="C")
+    prepare(base, index, inputs, value, kind, checked=False)()
+    return base
+
+
+def _map_rows(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    body = i.body
+    assert body is not None
+    inner = Emitter(body, e.lowerings).function("body")
+    rows = i.params["body"].rows
+    count = len(body.inputs)
+
+    def mapped(*values: Any) -> Any:
+        given, dims = values[:count], values[count:]
+        captured = given[rows:]
+        n = len(given[0])
+        result = np.empty((n, *(int(d) for d in dims)), i.type.dtype)
+        for k in range(n):
+            (result[k],) = inner((*(r[k] for r in given[:rows]), *captured), ())
+        return result
+
+    return f"{e.bind('mapped', mapped)}({', '.join(args)})"
+
+
+_FORMS: Mapping[str, Callable[[Emitter, Instruction, Sequence[str]], str]] = {
+    "length": _length,
+    "reshape": _reshape,
+    "broadcast_to": _shaped,
+    "sum_to": _shaped,
+    "fitting_mask": _shaped,
+    "subtensor": _subtensor,
+    "set_subtensor": _write,
+    "inc_subtensor": _write,
+    "map_rows": _map_rows,
+}
+
+OPERATIONS = frozenset({*LOWERINGS, *SCIPY, *_FORMS})
+"""Every op that this backend runs itself."""

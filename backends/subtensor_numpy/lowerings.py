@@ -1,0 +1,268 @@
+"""How NumPy computes each op: ``LOWERINGS[name](*arrays, **params)``.
+
+Arguments have the dtypes that the frontend decided; nothing here promotes. Ops that need more than a function of
+their arguments (indexing, shapes) are written out by ``emit``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+UFUNCS: Mapping[str, Callable[..., Any]] = {
+    "neg": np.negative,
+    "abs": np.abs,
+    "sign": np.sign,
+    "exp": np.exp,
+    "exp2": np.exp2,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log2": np.log2,
+    "log10": np.log10,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "sin": np.sin,
+    "cos": np.cos,
+    "tan": np.tan,
+    "arcsin": np.arcsin,
+    "arccos": np.arccos,
+    "arctan": np.arctan,
+    "sinh": np.sinh,
+    "cosh": np.cosh,
+    "tanh": np.tanh,
+    "arcsinh": np.arcsinh,
+    "arccosh": np.arccosh,
+    "arctanh": np.arctanh,
+    "floor": np.floor,
+    "ceil": np.ceil,
+    "trunc": np.trunc,
+    "rint": np.rint,
+    "invert": np.invert,
+    "add": np.add,
+    "subtract": np.subtract,
+    "multiply": np.multiply,
+    "divide": np.divide,
+    "floor_divide": np.floor_divide,
+    "mod": np.mod,
+    "power": np.power,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "arctan2": np.arctan2,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "equal": np.equal,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "left_shift": np.left_shift,
+    "right_shift": np.right_shift,
+    "matmul": np.matmul,
+}
+
+SCIPY = ("erf", "erfc", "erfinv", "gammaln", "digamma", "polygamma")
+"""Ops that ``scipy.special`` computes; it is imported when one is first compiled."""
+
+
+@cache
+def special(name: str) -> Callable[..., Any]:
+    """A function of ``scipy.special`` that keeps its argument's dtype."""
+    function = getattr(importlib.import_module("scipy.special"), name)
+
+    def lowered(*args: Array) -> Any:
+        return np.asarray(function(*args)).astype(args[-1].dtype, copy=False)
+
+    return lowered
+
+
+def where(condition: Array, x: Array, y: Array) -> Any:
+    return np.where(condition, x, y)
+
+
+def cast(x: Array, dtype: str) -> Any:
+    return np.asarray(x).astype(dtype)
+
+
+def copy(x: Array) -> Array:
+    return np.array(x, order="C")
+
+
+def total(x: Array, axes: tuple[int, ...]) -> Any:
+    return np.add.reduce(x, axis=None if len(axes) == np.ndim(x) else axes)
+
+
+def product(x: Array, axes: tuple[int, ...]) -> Any:
+    return np.multiply.reduce(x, axis=axes)
+
+
+def largest(x: Array, axes: tuple[int, ...]) -> Any:
+    return np.maximum.reduce(x, axis=axes)
+
+
+def smallest(x: Array, axes: tuple[int, ...]) -> Any:
+    return np.minimum.reduce(x, axis=axes)
+
+
+def cumsum(x: Array, axis: int) -> Any:
+    return np.cumsum(x, axis=axis, dtype=x.dtype)
+
+
+def cumprod(x: Array, axis: int) -> Any:
+    return np.cumprod(x, axis=axis, dtype=x.dtype)
+
+
+def sum_to(g: Array, *dims: int) -> Any:
+    """`g` summed over leading axes, and over those that `dims` has with length 1 and g has not."""
+    if g.shape == dims:
+        return g.copy()
+    lead = g.ndim - len(dims)
+    axes = tuple(range(lead)) + tuple(i for i in range(lead, g.ndim) if dims[i - lead] == 1 and g.shape[i] != 1)
+    result = np.add.reduce(g, axis=axes, keepdims=True) if axes else g
+    if result.shape[lead:] != dims:
+        raise ValueError(f"sum_to: {g.shape} does not reduce to {dims}")
+    return np.array(result.reshape(dims))
+
+
+def concatenate(*xs: Array, axis: int) -> Array:
+    return np.concatenate(xs, axis=axis)
+
+
+def stack(*xs: Array) -> Array:
+    return np.array(xs)
+
+
+def einsum(a: Array, b: Array, spec: str) -> Any:
+    """A binary contraction: a matrix product where it is one, which is much faster."""
+    plan = _as_matmul(spec)
+    if plan is not None and a.dtype.kind == "f":
+        flip_a, flip_b = plan
+        return np.matmul(a.T if flip_a else a, b.T if flip_b else b)
+    return np.asarray(np.einsum(spec, a, b))
+
+
+@cache
+def _as_matmul(spec: str) -> tuple[bool, bool] | None:
+    """Which operands to transpose so that a contraction of two matrices is ``a @ b``."""
+    terms, out = spec.split("->")
+    a, b = terms.split(",")
+    if not len(a) == len(b) == len(out) == 2 or out[0] not in a or out[1] not in b:
+        return None
+    (inner,) = set(a) - {out[0]} or {""}
+    if inner not in b or inner in out or out[0] in b or out[1] in a:
+        return None
+    return a[0] == inner, b[1] == inner
+
+
+def argsort(x: Array, axis: int) -> Any:
+    return np.argsort(x, axis=axis, kind="stable")
+
+
+def sort(x: Array, axis: int) -> Any:
+    return np.sort(x, axis=axis)
+
+
+def searchsorted(a: Array, v: Array, side: Any) -> Any:
+    return np.searchsorted(a, v, side=side).astype(np.int64, copy=False)
+
+
+def argmax(x: Array, axis: int) -> Any:
+    return np.argmax(x, axis=axis)
+
+
+def argmin(x: Array, axis: int) -> Any:
+    return np.argmin(x, axis=axis)
+
+
+def arange(start: Array, stop: Array, step: Array) -> Array:
+    return np.arange(start, stop, step, dtype=np.asarray(start).dtype)
+
+
+def flatnonzero(mask: Array) -> Array:
+    return np.flatnonzero(mask)
+
+
+def last_occurrence(keys: Array) -> Array:
+    """Whether no later element is equal."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    ends = np.ones(len(keys), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=ends[:-1])
+    result = np.empty(len(keys), bool)
+    result[order] = ends
+    return result
+
+
+def transpose(x: Array, axes: tuple[int, ...]) -> Array:
+    return x.transpose(axes)
+
+
+def expand_dims(x: Array, axes: tuple[int, ...]) -> Array:
+    return np.expand_dims(x, axes)
+
+
+def squeeze(x: Array, axes: tuple[int, ...]) -> Any:
+    return np.squeeze(x, axes)
+
+
+_COPY_UP_TO = 4096
+
+
+def broadcast_to(x: Array, *dims: int) -> Array:
+    """x stretched to `dims`; small results are written out, which is faster than a view of strides 0."""
+    size = 1
+    for d in dims:
+        size *= d
+    if size > _COPY_UP_TO:
+        return np.broadcast_to(x, dims)
+    result = np.empty(dims, x.dtype)
+    result[...] = x
+    return result
+
+
+def fitting_mask(mask: Array, *dims: int) -> Array:
+    if mask.shape != dims:
+        raise IndexError(f"mask of shape {mask.shape} for axes of lengths {dims}")
+    return mask
+
+
+def fixed_shape(x: Array, shape: Sequence[int | None]) -> Array:
+    if any(want is not None and want != have for have, want in zip(x.shape, shape, strict=True)):
+        raise ValueError(f"shape {x.shape} where {shape} was promised")
+    return x
+
+
+LOWERINGS: Mapping[str, Callable[..., Any]] = {
+    **UFUNCS,
+    "where": where,
+    "cast": cast,
+    "copy": copy,
+    "sum": total,
+    "prod": product,
+    "max": largest,
+    "min": smallest,
+    "argmax": argmax,
+    "argmin": argmin,
+    "cumsum": cumsum,
+    "cumprod": cumprod,
+    "sum_to": sum_to,
+    "concatenate": concatenate,
+    "stack": stack,
+    "einsum": einsum,
+    "sort": sort,
+    "argsort": argsort,
+    "searchsorted": searchsorted,
+    "arange": arange,
+    "flatnonzero": flatnonzero,
+    "last_occurrence": last_occurrence,
+    "transpose": transpose,
+    "expand_dims": expand_dims,
+    "squeeze": squeeze,
+    "broadcast_to": broadcast_to,
+    "fitting_mask": fitting_mask,
+    "fixed_shape": fixed_shape,
+}

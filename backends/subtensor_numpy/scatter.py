@@ -1,0 +1,168 @@
+"""Writing into parts of an array, in place: ``prepare`` checks everything and gives a call that cannot fail.
+
+Adding rows goes through SciPy's ``csc_matvecs``: an n x B sparse matrix, whose column j has a one in row ids[j], times the
+B x D matrix of values, added in place. It is several times faster than ``np.add.at`` and adds repeated rows in
+order; but it checks nothing and is private to SciPy, so it is probed on first use, and replaced where the probe fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from subtensor.indexing import At, Index, Slice
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Call = Callable[[], object]
+
+_FEW = 48
+"""Up to this many ids, Python's min and max of a list are faster than NumPy's of an array."""
+
+
+def prepare(table: Array, index: Index, inputs: Sequence[Any], value: Any, kind: str, checked: bool) -> Call:
+    """A call that sets ``table[index]`` to `value`, or adds to it, in place; raises where it could fail.
+
+    table: C-contiguous. value: of the table's dtype; broadcasts. kind: ``set`` or ``inc``. checked: positions are known
+    to be in range. The call runs no Python code.
+    """
+    leading = _leading_arrays(index)
+    if kind == "inc" and leading == 1 and inputs[0].__class__ is np.ndarray and table.ndim:
+        return _prepare_rows(table, inputs[0], value, checked)
+    inputs = [np.asarray(i) for i in inputs]
+    value = np.asarray(value)
+    if not any(inputs[slot].ndim for _, slot in index.arrays):
+        view = table[(*index.key(inputs), Ellipsis)]
+        _check_fits(value.shape, view.shape)
+        return partial(np.add, view, value, view) if kind == "inc" else partial(view.__setitem__, Ellipsis, value)
+    if not checked:
+        for axis, slot in index.arrays:
+            check_range(inputs[slot], table.shape[axis])
+    _check_fits(value.shape, _result_shape(table.shape, index, inputs))
+    if kind == "set":
+        return partial(table.__setitem__, index.key(inputs), value)
+    if leading > 1 and table.flags.c_contiguous:
+        flat, ids = _linear(table, [inputs[slot] for _, slot in index.arrays], leading)
+        return _prepare_rows(flat, ids, value, checked=True)
+    return partial(np.add.at, table, index.key(inputs), value)
+
+
+def _leading_arrays(index: Index) -> int:
+    """How many leading axes are indexed by arrays, where every other axis is taken whole; else 0."""
+    parts = index.parts
+    n = 0
+    while n < len(parts) and isinstance(parts[n], At):
+        n += 1
+    return n if all(isinstance(p, Slice) and p.is_full for p in parts[n:]) else 0
+
+
+def _linear(table: Array, arrays: Sequence[Array], leading: int) -> tuple[Array, Array]:
+    """A table with its leading axes joined, and row numbers in it."""
+    ids: Any = np.zeros((), np.int64)
+    for axis, positions in enumerate(arrays):
+        n = table.shape[axis]
+        wide = positions.astype(np.int64)
+        ids = ids * n + np.where(wide < 0, wide + n, wide)
+    rows = int(np.prod(table.shape[:leading]))
+    return table.reshape(rows, *table.shape[leading:]), ids
+
+
+def _prepare_rows(table: Array, ids: Array, value: Any, checked: bool) -> Call:
+    n = len(table)
+    ids = _row_numbers(ids, n, checked)
+    rows = (*ids.shape, *table.shape[1:])
+    if value.__class__ is not np.ndarray or value.shape != rows:
+        _check_fits(np.shape(value), rows)
+        value = np.broadcast_to(value, rows)
+    if not ids.size or not value.size:
+        return _nothing
+    add_rows = row_adder(table.dtype)
+    if add_rows is None or not table.flags.c_contiguous:
+        return partial(np.add.at, table, ids, value)
+    count = ids.size
+    starts, weights = _columns(count, table.dtype)
+    return partial(
+        add_rows, n, count, value.size // count, starts, ids.ravel(), weights, value.ravel(), table.reshape(-1)
+    )
+
+
+def _nothing() -> None:
+    """Nothing is selected."""
+
+
+def _row_numbers(ids: Array, n: int, checked: bool) -> Array:
+    """`ids` as int64 in ``0 <= id < n``; negative ones wrap; raises IndexError where they cannot."""
+    if ids.dtype != np.int64:
+        if ids.dtype == np.uint64 and ids.size and int(ids.max()) >= n:
+            raise IndexError("position out of range")
+        ids = ids.astype(np.int64)
+    if not ids.size:
+        return ids
+    if ids.size <= _FEW:
+        flat = ids.ravel().tolist()
+        low, high = min(flat), (0 if checked else max(flat))
+    else:
+        low, high = ids.min(), (0 if checked else ids.max())
+    if low < -n or high >= n:
+        raise IndexError("position out of range")
+    return np.where(ids < 0, ids + n, ids) if low < 0 else ids
+
+
+def check_range(positions: Array, n: int) -> None:
+    """Raises IndexError where a position lies outside an axis of length n."""
+    if positions.size and (int(positions.min()) < -n or int(positions.max()) >= n):
+        raise IndexError("position out of range")
+
+
+def _result_shape(shape: tuple[int, ...], index: Index, inputs: Sequence[Array]) -> tuple[int, ...]:
+    values = [i if i.ndim else int(i) for i in inputs]
+    sliced = [
+        len(range(*index_slice.indices(shape[axis])))
+        for axis, index_slice in ((axis, index.key(values)[axis]) for axis, _ in index.slices)
+    ]
+    block = np.broadcast_shapes(*(inputs[slot].shape for _, slot in index.arrays))
+    at = index.array_axis
+    return (*sliced[:at], *block, *sliced[at:])
+
+
+def _check_fits(have: tuple[int, ...], want: tuple[int, ...]) -> None:
+    if have == want:
+        return
+    if len(have) > len(want) or any(h not in (1, w) for h, w in zip(reversed(have), reversed(want), strict=False)):
+        raise ValueError(f"a value of shape {have} does not broadcast to {want}")
+
+
+_known_columns: dict[tuple[int, str], tuple[Array, Array]] = {}
+_MOST_COLUMNS = 1 << 20
+
+
+def _columns(count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Where each column of the sparse matrix starts, and its ones; kept for sizes that come again."""
+    key = (count, dtype.str)
+    found = _known_columns.get(key)
+    if found is None:
+        found = np.arange(count + 1), np.ones(count, dtype)
+        if sum(k[0] for k in _known_columns) + count > _MOST_COLUMNS:
+            _known_columns.clear()
+        _known_columns[key] = found
+    return found
+
+
+@cache
+def row_adder(dtype: np.dtype[Any]) -> Callable[..., object] | None:
+    """``csc_matvecs`` if SciPy has it and it adds rows of this dtype as it should, else None."""
+    if dtype.kind not in "iuf" or dtype == np.float16:
+        return None
+    try:
+        from scipy.sparse._sparsetools import csc_matvecs  # noqa: PLC0415  # SciPy is slow to import
+
+        table = np.zeros((3, 2), dtype)
+        ids, starts = np.array([2, 0, 2]), np.arange(4)
+        values = np.array([[1, 2], [3, 4], [5, 6]], dtype)
+        csc_matvecs(3, 3, 2, starts, ids, np.ones(3, dtype), values.ravel(), table.reshape(-1))
+    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError):
+        return None
+    adder: Callable[..., object] = csc_matvecs
+    return adder if table.tolist() == [[3, 4], [0, 0], [6, 8]] else None

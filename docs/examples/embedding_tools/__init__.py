@@ -1,0 +1,1 @@
+"""Plumbing of the word embedding example: text in, tables and pictures out."""

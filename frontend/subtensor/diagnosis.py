@@ -1,0 +1,59 @@
+"""Why a call failed: the program again, one instruction at a time, with every rule of the frontend checked.
+
+A backend only has to notice that something is wrong. Which error is raised, and its text, is decided here, so they
+are the same on every backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from subtensor.graph import Array
+from subtensor.program import Instruction, Program
+from subtensor.types import TensorType
+
+Evaluate = Callable[[Instruction, Sequence[Array]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A run-time value, as the rules of ops look at it."""
+
+    known: Array
+    label: str
+
+    @property
+    def type(self) -> TensorType:
+        return TensorType(self.known.dtype.name, self.known.shape)
+
+
+def diagnose(program: Program, inputs: Sequence[Array], state: Sequence[Array], evaluate: Evaluate) -> None:
+    """Raise the error that the frontend defines for this call, if it defines one; nothing is changed.
+
+    evaluate: computes one instruction on NumPy arrays.
+    """
+    leaves = [*program.inputs, *program.shared, *program.constants]
+    known = [*inputs, *state, *(c.data for c in program.constants)]
+    slots = [Value(np.asarray(v), leaf.label) for v, leaf in zip(known, leaves, strict=True)]
+    for instruction in program.instructions:
+        args = [slots[a] for a in instruction.args]
+        op, params = instruction.op, instruction.params
+        op.infer(*args, **params)
+        if op.check is not None:
+            op.check(*args, **params)
+        with np.errstate(all="ignore"):
+            result = evaluate(instruction, [a.known for a in args])
+        slots.append(Value(np.asarray(result), instruction.node.label))
+    for commit in program.commits:
+        target = slots[program.first_shared + commit.shared]
+        for write in commit.writes:
+            value, *index_inputs = (slots[i] for i in (write.value, *write.inputs))
+            op = write.node.op
+            assert op is not None
+            op.infer(target, value, *index_inputs, index=write.index)
+            if op.check is not None:
+                op.check(target, value, *index_inputs, index=write.index)

@@ -1,0 +1,96 @@
+"""Every error that the frontend raises, and the wording they share.
+
+A message says where, what was expected, what was got, and the remedy. Each class also derives from the built-in
+exception that NumPy or Python would raise there, so ``except IndexError`` and ``except ValueError`` keep working.
+"""
+
+from __future__ import annotations
+
+
+class SubtensorError(Exception):
+    """Base of all errors of this library."""
+
+
+class ShapeError(SubtensorError, ValueError):
+    """Shapes do not fit together."""
+
+
+class DTypeError(SubtensorError, TypeError):
+    """A dtype is not accepted, or a conversion would lose information."""
+
+
+class BoundsError(SubtensorError, IndexError):
+    """An index lies outside the axis that it indexes, or a mask does not match its axes."""
+
+
+class IndexingError(SubtensorError, IndexError):
+    """An index expression is malformed: refused while the graph is built."""
+
+
+class DomainError(SubtensorError, ValueError):
+    """A value lies outside what an operation accepts at run time (a negative length, an empty maximum)."""
+
+
+class NotASubsetError(SubtensorError, TypeError):
+    """What was given to ``set_subtensor`` or ``inc_subtensor`` was not obtained by indexing."""
+
+
+class GradientError(SubtensorError, ValueError):
+    """A gradient was asked for that is not defined."""
+
+
+class DisconnectedInputError(GradientError):
+    """The cost does not depend, differentiably, on what it is to be differentiated with respect to."""
+
+
+class GraphError(SubtensorError, ValueError):
+    """A graph breaks an invariant."""
+
+
+class FunctionError(SubtensorError, ValueError):
+    """``function`` was given inputs, outputs, updates or givens that do not make a program."""
+
+
+class MissingInputError(FunctionError):
+    """A graph needs an input that was not listed."""
+
+
+class UnusedInputError(FunctionError):
+    """A listed input is not used by any output or update."""
+
+
+class UpdateError(FunctionError):
+    """An update does not fit the shared variable that it would update."""
+
+
+class UpdateTypeError(UpdateError, TypeError):
+    """An update changes the dtype or the shape of a shared variable."""
+
+
+class CallError(SubtensorError, TypeError):
+    """A compiled function was called with missing, extra or misnamed arguments."""
+
+
+class PluginError(SubtensorError, RuntimeError):
+    """A plugin could not be loaded, or broke a rule of the plugin host."""
+
+
+class BackendNotFoundError(PluginError, LookupError):
+    """No installed plugin offers the backend that was asked for."""
+
+
+class Unsupported(SubtensorError, NotImplementedError):
+    """A backend declares that it lacks a capability.
+
+    capability: the name, from the closed set ``subtensor.backend.CAPABILITIES``, or an op's name.
+    """
+
+    def __init__(self, capability: str, message: str | None = None) -> None:
+        super().__init__(message or f"the backend does not support {capability!r}")
+        self.capability = capability
+
+
+def counted(n: int, noun: str) -> str:
+    """``3 axes``, ``1 axis``: a number with its noun."""
+    plural = {"axis": "axes", "index": "indices"}.get(noun, noun + "s")
+    return f"{n} {noun if n == 1 else plural}"

@@ -1,0 +1,440 @@
+"""``function``: from inputs, outputs, updates and givens to something that can be called."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from subtensor import plugins
+from subtensor.backend import Backend, Executable
+from subtensor.config import config
+from subtensor.constants import as_tensor
+from subtensor.diagnosis import diagnose
+from subtensor.errors import (
+    BackendNotFoundError,
+    CallError,
+    DTypeError,
+    FunctionError,
+    SubtensorError,
+    UnusedInputError,
+    UpdateError,
+    UpdateTypeError,
+)
+from subtensor.graph import Array, Constant, Variable, describe, replace, toposort
+from subtensor.operators import public
+from subtensor.ops.elementwise import same_kind
+from subtensor.ops.shape import fixed_shape
+from subtensor.ops.subtensor import is_write
+from subtensor.program import VIEWS, Program, build
+from subtensor.rewrites.engine import Selection, rewrite
+from subtensor.shared import SharedVariable, check_static_shape
+from subtensor.types import can_cast
+
+_REQUIRED = object()
+
+
+class In:
+    """An input of a function with a default value or a name of its own.
+
+    variable: the input node. value: the default, converted as an argument is. name: the keyword; the variable's name
+    unless given. strict: accept only arrays of exactly the input's dtype. allow_downcast: as ``function``'s
+    allow_input_downcast, for this input. borrow and mutable are accepted for programs written for the peers: inputs are
+    never changed.
+    """
+
+    def __init__(
+        self,
+        variable: Variable,
+        name: str | None = None,
+        value: Any = _REQUIRED,
+        *,
+        strict: bool = False,
+        allow_downcast: bool | None = None,
+        borrow: bool = False,
+        mutable: bool = False,
+    ) -> None:
+        self.variable = variable
+        self.name = name if name is not None else getattr(variable, "name", None)
+        self.value = _REQUIRED if value is None else value
+        self.strict = strict
+        self.allow_downcast = allow_downcast
+
+
+class _Parameter:
+    """How one argument is converted and checked."""
+
+    def __init__(self, spec: In, allow_downcast: bool | None, function_name: str) -> None:
+        self.variable = spec.variable
+        self.name = spec.name
+        self.strict = spec.strict
+        self.allow = spec.allow_downcast if spec.allow_downcast is not None else allow_downcast
+        self.type = spec.variable.type
+        self.dtype = np.dtype(self.type.dtype)
+        self.ndim = self.type.ndim
+        self.free = all(d is None for d in self.type.shape)
+        self.where = f"{function_name}: argument {self.name or spec.variable.label}"
+        self.default = _REQUIRED if spec.value is _REQUIRED else np.array(self.convert(spec.value))
+
+    def convert(self, value: Any) -> Array:
+        """`value` as an array of the input's type. Raises DTypeError or ShapeError, naming the argument."""
+        if isinstance(value, Variable):
+            raise DTypeError(f"{self.where}: got the symbolic {value!r}; expected a value")
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise DTypeError(f"{self.where}: cannot make an array of {type(value).__name__}: {error}") from error
+        if array.dtype != self.dtype:
+            array = self._cast(value, array)
+        elif not array.dtype.isnative:
+            array = array.astype(self.dtype)
+        check_static_shape(self.where, array.shape, self.type.shape)
+        return array
+
+    def _cast(self, value: Any, array: Array) -> Array:
+        target = self.type.dtype
+        if array.dtype == object or array.dtype.kind not in "buif":
+            raise DTypeError(f"{self.where} takes {target}, got values of NumPy dtype {array.dtype}")
+        if self.strict:
+            raise DTypeError(f"{self.where} takes exactly {target}, got {array.dtype}; it is declared strict")
+        if array.size == 0 and not isinstance(value, np.ndarray):
+            return array.astype(target)
+        if self.dtype.kind in "bui" and array.dtype.kind == "f":
+            return self._whole(array)
+        if can_cast(array.dtype.name, target, "safe") or self.allow:
+            return array.astype(target)
+        if self.dtype.kind == "f" and array.dtype.kind == "f":
+            python = not isinstance(value, np.ndarray | np.generic)
+            if self.allow is None and python:  # a Python float is weak
+                return array.astype(target)
+        elif self.dtype.kind == "f" and not isinstance(value, np.ndarray):
+            return array.astype(target)
+        elif self.allow is None and not isinstance(value, np.ndarray):
+            with np.errstate(all="ignore"):
+                cast = array.astype(target)
+            if (cast == array).all():
+                return cast
+        raise DTypeError(
+            f"{self.where} takes {target}, got {array.dtype}, which does not convert safely; convert the value with "
+            f".astype('{target}'), or pass allow_input_downcast=True"
+        )
+
+    def _whole(self, array: Array) -> Array:
+        if not self.allow:
+            nan = " (it holds NaN)" if np.isnan(array).any() else ""
+            raise DTypeError(
+                f"{self.where} takes {self.type.dtype}, got {array.dtype}{nan}; convert the value with "
+                f".astype('{self.type.dtype}') if its numbers are whole"
+            )
+        with np.errstate(all="ignore"):
+            cast = array.astype(self.dtype)
+        if not np.isfinite(array).all() or not (np.trunc(array) == cast).all():
+            raise DTypeError(f"{self.where} takes {self.type.dtype}; the {array.dtype} value holds numbers outside it")
+        return cast
+
+
+class Function:
+    """A compiled function. Call it with positional arguments in the order of the inputs, or by keyword.
+
+    A call is a transaction: outputs are computed from the values of shared variables before it, then all updates are
+    applied, or, on any error, none. Calls that share a variable take turns.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        parameters: Sequence[_Parameter],
+        program: Program,
+        executable: Executable,
+        backend: Backend,
+        pack: Callable[[tuple[Any, ...]], Any],
+        graph: tuple[list[Variable], list[tuple[SharedVariable, Variable]]],
+    ) -> None:
+        self.name = name
+        self.program = program
+        self.backend = backend
+        self._parameters = tuple(parameters)
+        self._by_name = {p.name: i for i, p in enumerate(parameters) if p.name is not None}
+        self._fast = tuple((p.dtype, p.ndim) if p.free else (None, 0) for p in parameters)
+        self._execute = executable
+        self._cells = tuple(s.cell for s in program.shared)
+        self._locks = tuple(c.lock for c in sorted(self._cells, key=lambda c: c.number))
+        self._lock = self._locks[0] if len(self._locks) == 1 else None
+        self._pack = pack
+        self.graph = graph
+        self.__name__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs or len(args) != len(self._fast):
+            args = self._bind(args, kwargs)
+        for (dtype, ndim), value in zip(self._fast, args, strict=True):
+            if value.__class__ is not np.ndarray or value.dtype is not dtype or value.ndim != ndim:
+                args = tuple(p.convert(v) for p, v in zip(self._parameters, args, strict=True))
+                break
+        lock = self._lock
+        if lock is not None:
+            with lock:
+                return self._pack(self._run(args))
+        with ExitStack() as held:
+            for each in self._locks:
+                held.enter_context(each)
+            return self._pack(self._run(args))
+
+    def _run(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        home = self.backend
+        cells = self._cells
+        for cell in cells:
+            if cell.home is not home:
+                cell.move(home)
+        try:
+            return self._execute(args, cells)
+        except SubtensorError:
+            raise
+        except Exception:
+            self._diagnose(args)
+            raise
+
+    def _diagnose(self, args: tuple[Any, ...]) -> None:
+        """Raise the error that the frontend defines for what a backend noticed."""
+        try:
+            reference: Any = plugins.get_backend("numpy")
+        except BackendNotFoundError:
+            return
+        outputs, updates = self.graph
+        inputs = [p.variable for p in self._parameters]
+        program = build(self.name, inputs, outputs, updates, reference.operations, "numpy")
+        state = [s.cell.read() for s in program.shared]
+        diagnose(program, [np.asarray(a) for a in args], state, reference.evaluate)
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        parameters = self._parameters
+        names = ", ".join(p.name or f"<{p.variable.type}>" for p in parameters)
+        if len(args) > len(parameters):
+            raise CallError(f"{self.name}: got {len(args)} arguments; expected at most {len(parameters)} ({names})")
+        values: list[Any] = [p.default for p in parameters]
+        values[: len(args)] = args
+        for key, value in kwargs.items():
+            position = self._by_name.get(key)
+            if position is None:
+                raise CallError(f"{self.name}: there is no input named {key!r}; the inputs are: {names}")
+            if position < len(args):
+                raise CallError(f"{self.name}: input {key!r} is given twice, by position and by name")
+            values[position] = value
+        missing = [p.name or p.variable.label for p, v in zip(parameters, values, strict=True) if v is _REQUIRED]
+        if missing:
+            raise CallError(f"{self.name}: missing {', '.join(missing)}; the inputs are: {names}")
+        return tuple(values)
+
+    def get_shared(self) -> list[SharedVariable]:
+        """The shared variables that the function reads or updates."""
+        return list(self.program.shared)
+
+    def __repr__(self) -> str:
+        names = ", ".join(p.name or str(p.variable.type) for p in self._parameters)
+        return f"<function {self.name}({names}) on {self.backend.name}>"
+
+
+# --- building
+
+
+def function(
+    inputs: Sequence[Any] = (),
+    outputs: Any = None,
+    updates: Any = None,
+    givens: Any = None,
+    *,
+    backend: str | None = None,
+    name: str | None = None,
+    on_unused_input: str | None = None,
+    allow_input_downcast: bool | None = None,
+    rewrites: Any = True,
+    mode: Any = None,
+    no_default_updates: bool = False,
+    accept_inplace: bool = False,
+) -> Function:
+    """Compile a graph.
+
+    inputs: input nodes or ``In`` objects, in the order of the arguments. outputs: None, a node, a list or tuple, or a
+    dict of nodes: the call returns the like. updates: pairs (shared variable, new value), or a dict; all are applied at
+    once after the outputs are computed. givens: pairs (node, replacement), or a dict: replaced in the graph first, all
+    at once, intermediate nodes included. backend: its name; ``config.backend`` by default. on_unused_input: ``raise``
+    (default), ``warn`` or ``ignore``. allow_input_downcast: True lets arguments lose precision, False not even Python
+    floats. rewrites: True, False, or names and tags of rewrites to use (see ``docs/rewrites.md``). mode,
+    no_default_updates and accept_inplace are accepted for programs written for the peers and have no effect.
+
+    Raises FunctionError and its kin while building: MissingInputError, UnusedInputError, UpdateError.
+    """
+    label = name or "function"
+    specs = _input_specs(inputs, label)
+    nodes, pack = _output_form(outputs)
+    pairs = _update_pairs(updates, label)
+    replacements = _given_pairs(givens, label)
+    if replacements:
+        replaced = replace([*nodes, *(e for _, e in pairs)], replacements)
+        nodes = replaced[: len(nodes)]
+        pairs = [(s, e) for (s, _), e in zip(pairs, replaced[len(nodes) :], strict=True)]
+    pairs = [(s, _checked_update(s, e, label)) for s, e in pairs]
+    _check_unused(specs, [*nodes, *(e for _, e in pairs)], on_unused_input or "raise", label)
+
+    plugins.load_extensions()
+    target = plugins.get_backend(backend or config.backend)
+    selection = Selection.of(rewrites, plugins.rewrites(target.name))
+    graph = rewrite([*nodes, *(e for _, e in pairs)], selection)
+    outs = graph[: len(nodes)]
+    changed = [(s, e) for (s, _), e in zip(pairs, graph[len(nodes) :], strict=True)]
+    lowerings = plugins.lowerings(target.name)
+    program = build(label, [s.variable for s in specs], outs, changed, {*target.operations, *lowerings}, target.name)
+    executable = target.compile(program, lowerings=lowerings)
+    parameters = [_Parameter(s, allow_input_downcast, label) for s in specs]
+    return Function(label, parameters, program, executable, target, pack, (outs, changed))
+
+
+def _input_specs(inputs: Any, label: str) -> list[In]:
+    if isinstance(inputs, Variable | In):
+        raise FunctionError(f"{label}: inputs must be a list; write [{inputs!r}]")
+    specs = [i if isinstance(i, In) else In(i) for i in inputs]
+    seen: set[Variable] = set()
+    for s in specs:
+        if isinstance(s.variable, SharedVariable):
+            raise FunctionError(
+                f"{label}: {s.variable!r} is shared and cannot be an input; its value is read at each call. "
+                "To replace it, use givens"
+            )
+        if not isinstance(s.variable, Variable) or isinstance(s.variable, Constant) or s.variable.op is not None:
+            raise FunctionError(f"{label}: {s.variable!r} is not an input; expected st.vector() and its like")
+        if s.variable in seen:
+            raise FunctionError(f"{label}: the input {s.variable.label} is listed twice")
+        seen.add(s.variable)
+    return specs
+
+
+def _output_form(outputs: Any) -> tuple[list[Variable], Callable[[tuple[Any, ...]], Any]]:
+    if outputs is None:
+        return [], _nothing
+    if isinstance(outputs, dict):
+        keys = list(outputs)
+        return [as_tensor(v) for v in outputs.values()], lambda results: dict(zip(keys, results, strict=True))
+    if isinstance(outputs, list | tuple):
+        return [as_tensor(v) for v in outputs], list
+    return [as_tensor(outputs)], _only
+
+
+def _nothing(results: tuple[Any, ...]) -> list[Any]:
+    return []
+
+
+def _only(results: tuple[Any, ...]) -> Any:
+    return results[0]
+
+
+def _pairs(given: Any, label: str, what: str) -> list[tuple[Any, Any]]:
+    if given is None:
+        return []
+    items = list(given.items()) if isinstance(given, Mapping) else list(given)
+    for item in items:
+        if not isinstance(item, list | tuple) or len(item) != 2:
+            raise FunctionError(f"{label}: {what} holds {item!r}; expected pairs (variable, expression), or a dict")
+    return [(k, v) for k, v in items]
+
+
+def _update_pairs(updates: Any, label: str) -> list[tuple[SharedVariable, Variable]]:
+    pairs: list[tuple[SharedVariable, Variable]] = []
+    seen: set[Variable] = set()
+    for s, e in _pairs(updates, label, "updates"):
+        if not isinstance(s, SharedVariable):
+            raise UpdateError(f"{label}: {s!r} is not a shared variable; only shared variables can be updated")
+        if s in seen:
+            raise UpdateError(
+                f"{label}: {s.label} is updated twice; expected one update for each shared variable: write both changes "
+                "as one expression, such as st.inc_subtensor(st.inc_subtensor(t[i], a)[j], b)"
+            )
+        seen.add(s)
+        pairs.append((s, as_tensor(e)))
+    return pairs
+
+
+def _given_pairs(givens: Any, label: str) -> dict[Variable, Variable]:
+    replacements: dict[Variable, Variable] = {}
+    for old, new in _pairs(givens, label, "givens"):
+        if not isinstance(old, Variable):
+            raise FunctionError(f"{label}: givens replaces {old!r}; expected a symbolic variable")
+        if old in replacements:
+            raise FunctionError(f"{label}: givens replaces {old.label} twice")
+        value = as_tensor(new)
+        if value.ndim != old.ndim:
+            raise UpdateTypeError(f"{label}: givens replaces {old!r} with {value!r}; expected {old.ndim} axes")
+        if value.dtype != old.dtype:
+            value = same_kind(value, old, f"{label}: givens for {old.label}")
+        replacements[old] = value
+    return replacements
+
+
+def _checked_update(s: SharedVariable, e: Variable, label: str) -> Variable:
+    where = f"{label}: update of {s.label}"
+    if e.ndim != s.ndim:
+        raise UpdateTypeError(
+            f"{where}: the new value {describe(e)} has {e.ndim} axes, the variable {s.ndim}; expected equal"
+        )
+    _refuse_view_write(s, e, where)
+    if e.dtype != s.dtype:
+        raise UpdateTypeError(
+            f"{where}: the new value {describe(e)} is {e.dtype}, the variable {s.dtype}; "
+            f"write .astype('{s.dtype}') if that is meant"
+        )
+    for axis, (have, new) in enumerate(zip(s.type.shape, e.type.shape, strict=True)):
+        if have is not None and new is not None and have != new:
+            raise UpdateTypeError(
+                f"{where}: axis {axis} of the new value {describe(e)} is {new}, of the variable {have}; expected equal, "
+                "or declare the variable with shape=(None, …)"
+            )
+    if any(have is not None and new is None for have, new in zip(s.type.shape, e.type.shape, strict=True)):
+        return fixed_shape(e, shape=s.type.shape)
+    return e
+
+
+def _refuse_view_write(s: SharedVariable, e: Variable, where: str) -> None:
+    """Raises UpdateError where the new value is a write into a part or a rearrangement of the variable."""
+    node = e
+    while is_write(node):
+        node = node.inputs[0]
+    if node is e or node is s:
+        return
+    path = node
+    while path.op is not None and path.op.name in VIEWS:
+        path = path.inputs[0]
+        if path is s:
+            raise UpdateError(
+                f"{where}: {describe(e)} writes into {describe(node)}, which is a part or a rearrangement of {s.label}, so "
+                f"it has another content than {s.label}; write it back with st.set_subtensor({describe(node)}, …), or index "
+                f"{s.label} directly"
+            )
+
+
+def _check_unused(specs: Sequence[In], outputs: Sequence[Variable], action: str, label: str) -> None:
+    if action not in ("raise", "warn", "ignore"):
+        raise FunctionError(f"{label}: on_unused_input={action!r}; expected 'raise', 'warn' or 'ignore'")
+    if action == "ignore":
+        return
+    used = set(toposort(outputs))
+    unused = [s.variable.label for s in specs if s.variable not in used]
+    if not unused:
+        return
+    message = (
+        f"{label}: no output or update uses the input {', '.join(unused)}; remove it, or pass on_unused_input='ignore'"
+    )
+    if action == "raise":
+        raise UnusedInputError(message)
+    warnings.warn(message, stacklevel=3)
+
+
+@public
+def eval_(variable: Variable, inputs_to_values: Mapping[Variable, Any] | None = None, **options: Any) -> Any:
+    """The value of a node, given those of its inputs; compiled anew at each call."""
+    given = dict(inputs_to_values or {})
+    by_name = {v.name: v for v in toposort([variable]) if v.op is None and v.name is not None}
+    nodes = [by_name.get(k, k) if isinstance(k, str) else k for k in given]
+    run = function(nodes, variable, **{"on_unused_input": "ignore", "allow_input_downcast": None, **options})
+    return run(*given.values())

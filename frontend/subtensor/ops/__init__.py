@@ -1,0 +1,29 @@
+"""What operations mean. Importing this package enters every op and every public function into their tables."""
+
+from subtensor.ops import (
+    creation,
+    elementwise,
+    gradient,
+    linalg,
+    loop,
+    nn,
+    reduce,
+    shape,
+    sorting,
+    special,
+    subtensor,
+)
+
+__all__ = [
+    "creation",
+    "elementwise",
+    "gradient",
+    "linalg",
+    "loop",
+    "nn",
+    "reduce",
+    "shape",
+    "sorting",
+    "special",
+    "subtensor",
+]

@@ -1,0 +1,294 @@
+"""Products of tensors: ``matmul`` and a binary ``einsum`` are core; ``dot``, ``tensordot`` and others expand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from subtensor.constants import promoted
+from subtensor.errors import DTypeError, ShapeError, counted
+from subtensor.graph import Argument, Cotangent, Length, Variable, define
+from subtensor.operators import call, public
+from subtensor.ops.shape import expand_dims, length, product, reshape, squeeze, swapaxes
+from subtensor.types import Dim, TensorType, broadcast_shapes, normalize_axis
+
+# --- matmul: both operands have at least two axes
+
+
+def _matmul_infer(a: Argument, b: Argument) -> TensorType:
+    (*lead_a, n, k), (*lead_b, k2, m) = a.type.shape, b.type.shape
+    if k is not None and k2 is not None and k != k2:
+        raise ShapeError(
+            f"matmul: axis {a.type.ndim - 1} of {a.label} is {k}, axis {b.type.ndim - 2} of {b.label} is {k2}; "
+            "expected equal"
+        )
+    lead = broadcast_shapes("matmul", [tuple(lead_a), tuple(lead_b)], [a.label, b.label])
+    return a.type.with_shape((*lead, n, m))
+
+
+def _matmul_vjp(g: Variable, out: Variable, a: Variable, b: Variable) -> list[Cotangent]:
+    return [
+        _sum_batches(_matmul(g, swapaxes(b, -1, -2)), a),
+        _sum_batches(_matmul(swapaxes(a, -1, -2), g), b),
+    ]
+
+
+def _sum_batches(g: Variable, like: Variable) -> Variable:
+    """Sum over the leading axes along which an operand was broadcast."""
+    return g if g.ndim == 2 else call("sum_to_shape_of", g, like)
+
+
+def _matmul_dims(axis: int, a: Variable, b: Variable) -> Length:
+    ndim = max(a.ndim, b.ndim)
+    if axis == ndim - 1:
+        return b, b.ndim - 1
+    if axis == ndim - 2:
+        return a, a.ndim - 2
+    if a.ndim == 2 or b.ndim == 2:
+        return (b, axis) if a.ndim == 2 else (a, axis)
+    return None
+
+
+_matmul = define("matmul", infer=_matmul_infer, vjp=_matmul_vjp, dims=_matmul_dims, fresh=True)
+
+
+@public
+def matmul(a: Any, b: Any) -> Variable:
+    """``a @ b``, as ``numpy.matmul``: vectors gain an axis and lose it again, leading axes broadcast."""
+    a, b = promoted("matmul", a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(f"matmul: {(a if a.ndim == 0 else b).label} is a scalar; use * instead")
+    left = expand_dims(a, 0) if a.ndim == 1 else a
+    right = expand_dims(b, 1) if b.ndim == 1 else b
+    out = _matmul(left, right)
+    drop = [axis for axis, vector in ((out.ndim - 2, a.ndim == 1), (out.ndim - 1, b.ndim == 1)) if vector]
+    return squeeze(out, drop) if drop else out
+
+
+@public
+def dot(a: Any, b: Any) -> Variable:
+    """``numpy.dot``: products of scalars, inner products of vectors, matrix products; else sums over the last axis of
+    a and the second to last of b.
+    """
+    a, b = promoted("dot", a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if b.ndim <= 2:
+        if a.ndim <= 2:
+            return matmul(a, b)
+        return tensordot(a, b, axes=[[a.ndim - 1], [0]])
+    return tensordot(a, b, axes=[[a.ndim - 1], [b.ndim - 2]])
+
+
+@public
+def inner(a: Any, b: Any) -> Variable:
+    """The sum of products over the last axes."""
+    a, b = promoted("inner", a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    return tensordot(a, b, axes=[[a.ndim - 1], [b.ndim - 1]])
+
+
+@public
+def vdot(a: Any, b: Any) -> Variable:
+    return dot(call("flatten", a), call("flatten", b))
+
+
+@public
+def outer(a: Any, b: Any) -> Variable:
+    """The products of all elements of a with all of b: (a.size, b.size)."""
+    a, b = promoted("outer", a, b)
+    return expand_dims(reshape(a, (-1,)), 1) * reshape(b, (-1,))
+
+
+@public(aliases=("batched_tensordot",))
+def batched_dot(a: Any, b: Any) -> Variable:
+    """Products item by item of two batches: a (n, …, k), b (n, k, …)."""
+    a, b = promoted("batched_dot", a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError("batched_dot: a scalar has no batch axis; expected at least one axis")
+    if a.ndim == 1 or b.ndim == 1:
+        return expand_right(a, b.ndim) * b if a.ndim == 1 else a * expand_right(b, a.ndim)
+    letters = "abcdefghijklmnopqrstuvw"
+    left = "z" + letters[: a.ndim - 2] + "y"
+    right = "zy" + letters[a.ndim - 2 : a.ndim + b.ndim - 4]
+    return einsum(f"{left},{right}->{left[:-1]}{right[2:]}", a, b)
+
+
+def expand_right(x: Variable, ndim: int) -> Variable:
+    return expand_dims(x, tuple(range(x.ndim, ndim))) if ndim > x.ndim else x
+
+
+@public
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
+    """Sums of products over `axes`: a number (the last of a with the first of b), or two lists of axes."""
+    a, b = promoted("tensordot", a, b)
+    if isinstance(axes, int):
+        if not 0 <= axes <= min(a.ndim, b.ndim):
+            raise ShapeError(f"tensordot: axes={axes} for operands with {a.ndim} and {b.ndim} axes")
+        over_a, over_b = list(range(a.ndim - axes, a.ndim)), list(range(axes))
+    else:
+        over_a, over_b = ([v] if isinstance(v, int) else list(v) for v in axes)
+        over_a = [normalize_axis(v, a.ndim, "tensordot") for v in over_a]
+        over_b = [normalize_axis(v, b.ndim, "tensordot") for v in over_b]
+    if len(over_a) != len(over_b):
+        raise ShapeError(f"tensordot: {counted(len(over_a), 'axis')} of a against {len(over_b)} of b; expected equal")
+    free_a = [i for i in range(a.ndim) if i not in over_a]
+    free_b = [i for i in range(b.ndim) if i not in over_b]
+    dims = [length(a, i) for i in free_a] + [length(b, i) for i in free_b]
+    for i, j in zip(over_a, over_b, strict=True):
+        if None not in (m := a.type.shape[i], n := b.type.shape[j]) and m != n:
+            raise ShapeError(f"tensordot: axis {i} of {a.label} is {m}, axis {j} of {b.label} is {n}; expected equal")
+    left = reshape(call("transpose", a, free_a + over_a), [_size(a, free_a), _size(a, over_a)])
+    right = reshape(call("transpose", b, over_b + free_b), [_size(b, over_b), _size(b, free_b)])
+    return reshape(_matmul(left, right), dims)
+
+
+def _size(x: Variable, axes: Sequence[int]) -> Variable:
+    return product(length(x, axis) for axis in axes)
+
+
+# --- einsum: the core op is binary, and every label stands in at least two of its three terms
+
+
+def _einsum_parts(spec: str) -> tuple[str, str, str]:
+    terms, out = spec.split("->")
+    a, b = terms.split(",")
+    return a, b, out
+
+
+def _einsum_infer(a: Argument, b: Argument, spec: str) -> TensorType:
+    term_a, term_b, out = _einsum_parts(spec)
+    sizes: dict[str, tuple[Dim, str]] = {}
+    for term, x in ((term_a, a), (term_b, b)):
+        for letter, d in zip(term, x.type.shape, strict=True):
+            known, label = sizes.get(letter, (None, x.label))
+            if known is not None and d is not None and known != d:
+                raise ShapeError(
+                    f"einsum: {spec!r}: axis {letter!r} is {known} in {label}, {d} in {x.label}; expected equal"
+                )
+            sizes[letter] = (d, x.label) if known is None else (known, label)
+    return a.type.with_shape(sizes[letter][0] for letter in out)
+
+
+def _einsum_vjp(g: Variable, out: Variable, a: Variable, b: Variable, spec: str) -> list[Cotangent]:
+    term_a, term_b, term_out = _einsum_parts(spec)
+    return [
+        _einsum(g, b, spec=f"{term_out},{term_b}->{term_a}"),
+        _einsum(g, a, spec=f"{term_out},{term_a}->{term_b}"),
+    ]
+
+
+def _einsum_dims(axis: int, a: Variable, b: Variable, spec: str) -> Length:
+    term_a, term_b, out = _einsum_parts(spec)
+    letter = out[axis]
+    return (a, term_a.index(letter)) if letter in term_a else (b, term_b.index(letter))
+
+
+_einsum = define("einsum", infer=_einsum_infer, vjp=_einsum_vjp, dims=_einsum_dims, fresh=True)
+
+
+@public
+def einsum(subscripts: str, *operands: Any, optimize: Any = None) -> Variable:
+    """Sums of products in Einstein's notation, as ``numpy.einsum`` with a subscripts string.
+
+    Repeated labels within an operand take its diagonal; ``...`` stands for leading axes, of equal length in all
+    operands. Raises ShapeError for a malformed string and for lengths that differ.
+    """
+    nodes = promoted("einsum", *operands)
+    terms, out = _einsum_terms(subscripts, nodes)
+    pairs = [
+        _einsum_single(term, x, out + "".join(terms[:i] + terms[i + 1 :]))
+        for i, (term, x) in enumerate(zip(terms, nodes, strict=True))
+    ]
+    while len(pairs) > 1:
+        (ta, a), (tb, b), *rest = pairs
+        needed = set(out).union(*(t for t, _ in rest))
+        kept = "".join(dict.fromkeys(c for c in ta + tb if c in needed))
+        ta, a = _drop(ta, a, set(tb) | set(kept))
+        tb, b = _drop(tb, b, set(ta) | set(kept))
+        pairs = [(kept, _einsum(a, b, spec=_plain(f"{ta},{tb}->{kept}"))), *rest]
+    term, x = pairs[0]
+    term, x = _drop(term, x, set(out))
+    return call("transpose", x, [term.index(c) for c in out])
+
+
+def _plain(spec: str) -> str:
+    """A contraction with its labels renamed ``a, b, …`` in order of appearance."""
+    labels = dict.fromkeys(c for c in spec if c.isalpha())
+    return spec.translate(
+        {ord(c): "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"[i] for i, c in enumerate(labels)}
+    )
+
+
+def _einsum_terms(subscripts: str, nodes: Sequence[Variable]) -> tuple[list[str], str]:
+    """The term of each operand and of the output, with ``...`` written out in capitals not used elsewhere."""
+    if not isinstance(subscripts, str):
+        raise DTypeError(f"einsum: got {subscripts!r} for the subscripts; expected a string such as 'ij,jk->ik'")
+    text = subscripts.replace(" ", "")
+    left, arrow, right = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(nodes):
+        raise ShapeError(f"einsum: {subscripts!r} has {counted(len(terms), 'term')} for {len(nodes)} operands")
+    used = {c for c in text if c.isalpha()}
+    spare = [c for c in map(chr, range(0x03B1, 0x03C9)) if c not in used]
+    extra = 0
+    written = []
+    for term, x in zip(terms, nodes, strict=True):
+        if "..." in term:
+            n = x.ndim - len(term) + 3
+            extra = max(extra, n)
+            term = term.replace("...", "".join(spare[:n][::-1]))
+        if not all(c.isalpha() for c in term) or len(term) != x.ndim:
+            raise ShapeError(f"einsum: the term {term!r} of {subscripts!r} does not fit {x!r} with {x.ndim} axes")
+        written.append(term)
+    ellipsis = "".join(spare[:extra][::-1])
+    if arrow:
+        out = right.replace("...", ellipsis)
+    else:
+        joined = "".join(written)
+        out = ellipsis + "".join(sorted(c for c in set(joined) if joined.count(c) == 1 and c not in ellipsis))
+    if len(set(out)) != len(out) or not set(out) <= set("".join(written)):
+        raise ShapeError(f"einsum: the output {out!r} of {subscripts!r} must name labels of the operands, each once")
+    return written, out
+
+
+def _einsum_single(term: str, x: Variable, elsewhere: str) -> tuple[str, Variable]:
+    """An operand with its repeated labels taken along the diagonal and its private ones summed."""
+    for letter in dict.fromkeys(term):
+        while term.count(letter) > 1:
+            i, j = _first_two(term, letter)
+            x = call("diagonal", x, 0, i, j)
+            term = "".join(c for k, c in enumerate(term) if k not in (i, j)) + letter
+    return _drop(term, x, set(elsewhere))
+
+
+def _first_two(term: str, letter: str) -> tuple[int, int]:
+    i = term.index(letter)
+    return i, term.index(letter, i + 1)
+
+
+def _drop(term: str, x: Variable, needed: set[str]) -> tuple[str, Variable]:
+    """Sum over the axes whose labels nobody needs."""
+    axes = [i for i, c in enumerate(term) if c not in needed]
+    if not axes:
+        return term, x
+    return "".join(c for c in term if c in needed), call("sum", x, axes, x.dtype)
+
+
+@public
+def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+    """The sum along a diagonal."""
+    d = call("diagonal", x, offset, axis1, axis2)
+    return call("sum", d, d.ndim - 1)
+
+
+@public
+def kron(a: Any, b: Any) -> Variable:
+    """The Kronecker product of two matrices."""
+    a, b = promoted("kron", a, b)
+    if a.ndim != 2 or b.ndim != 2:
+        raise ShapeError(f"kron: got {a.ndim} and {b.ndim} axes; expected two matrices")
+    wide = expand_dims(a, (1, 3)) * expand_dims(b, (0, 2))
+    dims = [length(a, i) * length(b, i) for i in range(2)]
+    return reshape(wide, dims)

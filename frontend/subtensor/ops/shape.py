@@ -1,0 +1,671 @@
+"""Shapes, and ops that rearrange elements without computing on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from subtensor.constants import as_tensor, constant
+from subtensor.errors import DomainError, DTypeError, ShapeError, counted
+from subtensor.graph import DISCONNECTED, Argument, Cotangent, Length, Variable, define, static_dims
+from subtensor.operators import call, public
+from subtensor.ops.elementwise import cast
+from subtensor.types import (
+    INDEX,
+    Dim,
+    Shape,
+    TensorType,
+    broadcast_shapes,
+    is_integer,
+    normalize_axes,
+    normalize_axis,
+    result_dtype,
+)
+
+# --- lengths
+
+
+def _length_infer(x: Argument, axis: int) -> TensorType:
+    return TensorType(INDEX)
+
+
+_length = define("length", infer=_length_infer, vjp=lambda g, out, x, axis: (DISCONNECTED,), fresh=True)
+
+
+@public
+def length(x: Variable, axis: int) -> Variable:
+    """The length of an axis as an int64 scalar: a constant where it is known, else read off as early as possible."""
+    while True:
+        dim = x.type.shape[axis]
+        if dim is not None:
+            return constant(dim)
+        if x.op is None or x.op.dims is None:
+            break
+        found = x.op.dims(axis, *x.inputs, **x.params)
+        if found is None:
+            break
+        if isinstance(found, Variable):
+            return found
+        x, axis = found
+    return _length(x, axis=axis)
+
+
+def lengths(x: Variable) -> list[Variable]:
+    """The length of every axis."""
+    return [length(x, axis) for axis in range(x.ndim)]
+
+
+@public
+def shape(x: Any) -> Variable:
+    """The shape of x as an int64 vector of length ``x.ndim``."""
+    dims = lengths(as_tensor(x))
+    if not dims:
+        return constant([], dtype=INDEX)
+    known = static_dims(dims)
+    return constant(known, dtype=INDEX) if None not in known else _stack(*dims)
+
+
+@public
+def size(x: Any) -> Variable:
+    """How many elements x has, as an int64 scalar."""
+    return product(lengths(as_tensor(x)))
+
+
+def product(dims: Iterable[Variable]) -> Variable:
+    """The product of lengths, with the known ones multiplied out."""
+    known, rest = 1, []
+    for d in dims:
+        if d.known is None:
+            rest.append(d)
+        else:
+            known *= int(d.known)
+    result = constant(known)
+    for i, d in enumerate(rest):
+        result = d if i == 0 and known == 1 else result * d
+    return result
+
+
+@public
+def ndim(x: Any) -> int:
+    return as_tensor(x).ndim
+
+
+def as_dims(where: str, given: Any, ndim: int | None = None) -> list[Variable]:
+    """A shape given as an int, a vector, or a sequence of ints and scalars: one int64 scalar for each axis."""
+    if isinstance(given, Variable) and given.ndim == 1:
+        n = given.type.shape[0] if ndim is None else ndim
+        if n is None:
+            raise ShapeError(f"{where}: the length of the shape vector {given!r} is not known; pass ndim=")
+        if given.op is not None and given.op.name == "stack":
+            return list(given.inputs)
+        return [given[i].astype(INDEX) for i in range(n)]
+    items = [given] if isinstance(given, Variable) or not isinstance(given, Iterable) else list(given)
+    dims = []
+    for item in items:
+        d = as_tensor(item)
+        if d.ndim == 1 and d.type.shape == (1,):
+            d = d[0]
+        if d.ndim or not is_integer(d.dtype):
+            raise DTypeError(f"{where}: {d!r} is not a length; expected an integer scalar")
+        dims.append(cast(d, INDEX))
+    if ndim is not None and len(dims) != ndim:
+        raise ShapeError(f"{where}: the shape has {counted(len(dims), 'axis')}, but ndim={ndim}")
+    return dims
+
+
+def _refuse_negative(where: str, dims: Sequence[Argument]) -> None:
+    for axis, d in enumerate(dims):
+        if d.known is not None and int(d.known) < 0:
+            raise DomainError(f"{where}: the length {int(d.known)} for axis {axis} is negative; expected 0 or more")
+
+
+# --- reshape
+
+
+def _reshape_shape(x: Argument, dims: Sequence[Argument]) -> Shape:
+    asked = static_dims(dims)
+    if asked.count(-1) > 1:
+        raise ShapeError(f"reshape: {asked} leaves more than one length to be inferred (-1); expected at most one")
+    for d in asked:
+        if d is not None and d < -1:
+            raise ShapeError(f"reshape: {d} is not a length; expected 0 or more, or -1 once")
+    have = x.type.shape
+    total = None if None in have else math.prod(d for d in have if d is not None)
+    rest = [d for d in asked if d != -1]
+    product = None if None in rest else math.prod(d for d in rest if d is not None)
+    if product is None or total is None:
+        return tuple(None if d == -1 else d for d in asked)
+    if -1 in asked:
+        if product == 0 and total == 0:
+            raise ShapeError(f"reshape: cannot infer the length -1 in {asked} for an empty tensor; give every length")
+        if product == 0 or total % product:
+            raise ShapeError(f"reshape: {x.label} of shape {have} has {total} elements, which {asked} does not divide")
+        return tuple(total // product if d == -1 else d for d in asked)
+    if product != total:
+        raise ShapeError(f"reshape: {x.label} of shape {have} has {total} elements; {asked} asks for {product}")
+    return asked
+
+
+def _reshape_infer(x: Argument, *dims: Argument) -> TensorType:
+    return x.type.with_shape(_reshape_shape(x, dims))
+
+
+def _reshape_dims(axis: int, x: Variable, *dims: Variable) -> Length:
+    d = dims[axis]
+    if d.known is not None:  # known and still unknown statically: it is the -1
+        rest = [e for i, e in enumerate(dims) if i != axis]
+        if all(e.known is not None or e.op is _length for e in rest):
+            return call("floor_divide", product(lengths(x)), product(rest))
+        return None
+    return d if d.op is _length else None  # a computed length might turn out to be -1
+
+
+def _reshape_vjp(g: Variable, out: Variable, x: Variable, *dims: Variable) -> list[Cotangent]:
+    return [_reshape(g, *lengths(x)), *(DISCONNECTED for _ in dims)]
+
+
+_reshape = define("reshape", infer=_reshape_infer, vjp=_reshape_vjp, dims=_reshape_dims)
+
+
+@public
+def reshape(x: Any, shape: Any, ndim: int | None = None) -> Variable:
+    """x with another shape, in C order; one length may be -1. shape: ints and scalars, or an int vector.
+
+    Raises ShapeError where the numbers of elements differ.
+    """
+    x = as_tensor(x)
+    dims = as_dims("reshape", shape, ndim)
+    if static_dims(dims) == x.type.shape and None not in x.type.shape:
+        return x
+    if len(dims) == x.ndim and all(a is b for a, b in zip(dims, lengths(x), strict=True)):
+        return x
+    return _reshape(x, *dims)
+
+
+@public
+def flatten(x: Any, ndim: int = 1) -> Variable:
+    """x with its trailing axes joined, so that `ndim` axes remain (Theano's meaning)."""
+    x = as_tensor(x)
+    if x.ndim == ndim:
+        return x
+    if not 1 <= ndim <= max(x.ndim, 1):
+        raise ShapeError(f"flatten: ndim={ndim} for {x.label} with {counted(x.ndim, 'axis')}")
+    dims = lengths(x)
+    return reshape(x, [*dims[: ndim - 1], product(dims[ndim - 1 :])])
+
+
+@public
+def ravel(x: Any) -> Variable:
+    return flatten(x)
+
+
+# --- transpose, expand_dims, squeeze
+
+
+def _transpose_vjp(g: Variable, out: Variable, x: Variable, axes: tuple[int, ...]) -> list[Cotangent]:
+    return [_transpose(g, axes=inverse_permutation(axes))]
+
+
+_transpose = define(
+    "transpose",
+    infer=lambda x, axes: x.type.with_shape(x.type.shape[a] for a in axes),
+    vjp=_transpose_vjp,
+    dims=lambda axis, x, axes: (x, axes[axis]),
+)
+
+
+def inverse_permutation(axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+@public
+def transpose(x: Any, axes: Any = None) -> Variable:
+    """x with its axes permuted; reversed where `axes` is None."""
+    x = as_tensor(x)
+    if axes is None:
+        axes = range(x.ndim)[::-1]
+    axes = tuple(normalize_axis(a, x.ndim, "transpose") for a in axes)
+    if sorted(axes) != list(range(x.ndim)):
+        raise ShapeError(f"transpose: {axes} does not permute the {counted(x.ndim, 'axis')} of {x.label}")
+    if axes == tuple(range(x.ndim)):
+        return x
+    if x.op is _transpose:
+        inner = x.params["axes"]
+        return transpose(x.inputs[0], [inner[a] for a in axes])
+    return _transpose(x, axes=axes)
+
+
+@public
+def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
+    x = as_tensor(x)
+    axes = list(range(x.ndim))
+    a, b = normalize_axis(axis1, x.ndim, "swapaxes"), normalize_axis(axis2, x.ndim, "swapaxes")
+    axes[a], axes[b] = axes[b], axes[a]
+    return transpose(x, axes)
+
+
+@public
+def moveaxis(x: Any, source: Any, destination: Any) -> Variable:
+    x = as_tensor(x)
+    sources = [source] if isinstance(source, int) else list(source)
+    targets = [destination] if isinstance(destination, int) else list(destination)
+    sources = [normalize_axis(a, x.ndim, "moveaxis") for a in sources]
+    targets = [normalize_axis(a, x.ndim, "moveaxis") for a in targets]
+    order = [a for a in range(x.ndim) if a not in sources]
+    for target, source_axis in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, source_axis)
+    return transpose(x, order)
+
+
+def _expand_infer(x: Argument, axes: tuple[int, ...]) -> TensorType:
+    rest = iter(x.type.shape)
+    return x.type.with_shape(1 if i in axes else next(rest) for i in range(x.type.ndim + len(axes)))
+
+
+def _expand_dims_dims(axis: int, x: Variable, axes: tuple[int, ...]) -> Length:
+    return x, axis - sum(a < axis for a in axes)
+
+
+_expand_dims = define(
+    "expand_dims",
+    infer=_expand_infer,
+    vjp=lambda g, out, x, axes: (_squeeze(g, axes=axes),),
+    dims=_expand_dims_dims,
+)
+
+
+@public
+def expand_dims(x: Any, axis: Any) -> Variable:
+    """x with axes of length 1 put in at the positions `axis` of the result."""
+    x = as_tensor(x)
+    given = [axis] if isinstance(axis, int) else list(axis)
+    axes = normalize_axes(given, x.ndim + len(given), "expand_dims")
+    return _expand_dims(x, axes=axes) if axes else x
+
+
+def _squeeze_infer(x: Argument, axes: tuple[int, ...]) -> TensorType:
+    for a in axes:
+        if x.type.shape[a] not in (None, 1):
+            raise ShapeError(f"squeeze: axis {a} of {x.label} has length {x.type.shape[a]}; expected 1")
+    return x.type.with_shape(d for i, d in enumerate(x.type.shape) if i not in axes)
+
+
+def _squeeze_dims(axis: int, x: Variable, axes: tuple[int, ...]) -> Length:
+    return x, [i for i in range(x.ndim) if i not in axes][axis]
+
+
+_squeeze = define(
+    "squeeze",
+    infer=_squeeze_infer,
+    vjp=lambda g, out, x, axes: (_expand_dims(g, axes=axes),),
+    dims=_squeeze_dims,
+)
+
+
+@public
+def squeeze(x: Any, axis: Any = None) -> Variable:
+    """x without axes of length 1: those named, which must have it, else all that are known to have it."""
+    x = as_tensor(x)
+    axes = (
+        tuple(i for i, d in enumerate(x.type.shape) if d == 1)
+        if axis is None
+        else normalize_axes(axis, x.ndim, "squeeze")
+    )
+    return _squeeze(x, axes=axes) if axes else x
+
+
+@public
+def dimshuffle(x: Any, *pattern: Any) -> Variable:
+    """Theano's general rearrangement: axes by number in a new order, ``'x'`` for a new axis of length 1.
+
+    Axes left out must have length 1.
+    """
+    x = as_tensor(x)
+    if len(pattern) == 1 and isinstance(pattern[0], list | tuple):
+        pattern = tuple(pattern[0])
+    kept = [normalize_axis(p, x.ndim, "dimshuffle") for p in pattern if p != "x"]
+    if len(set(kept)) != len(kept):
+        raise ShapeError(f"dimshuffle: {pattern} repeats an axis; expected each axis at most once")
+    dropped = [a for a in range(x.ndim) if a not in kept]
+    y = squeeze(x, dropped) if dropped else x
+    y = transpose(y, [a - sum(d < a for d in dropped) for a in kept])
+    return expand_dims(y, [i for i, p in enumerate(pattern) if p == "x"])
+
+
+@public
+def atleast_1d(x: Any) -> Variable:
+    x = as_tensor(x)
+    return x if x.ndim else expand_dims(x, 0)
+
+
+@public
+def atleast_2d(x: Any) -> Variable:
+    x = as_tensor(x)
+    return expand_dims(x, tuple(range(2 - x.ndim))) if x.ndim < 2 else x
+
+
+@public
+def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
+    return expand_dims(x, tuple(range(n_ones)))
+
+
+@public
+def shape_padright(x: Any, n_ones: int = 1) -> Variable:
+    x = as_tensor(x)
+    return expand_dims(x, tuple(range(x.ndim, x.ndim + n_ones)))
+
+
+# --- broadcast_to
+
+
+def _broadcast_infer(x: Argument, *dims: Argument) -> TensorType:
+    target = static_dims(dims)
+    _refuse_negative("broadcast_to", dims)
+    if x.type.ndim > len(target):
+        raise ShapeError(
+            f"broadcast_to: {x.label} has {counted(x.type.ndim, 'axis')}, the target shape only {len(target)}"
+        )
+    lead = len(target) - x.type.ndim
+    for axis, have in enumerate(x.type.shape):
+        want = target[lead + axis]
+        if have not in (None, 1) and want is not None and want != have:
+            raise ShapeError(
+                f"broadcast_to: axis {axis} of {x.label} has length {have}, which cannot become {want}; "
+                "expected equal lengths or 1"
+            )
+    return x.type.with_shape(
+        have if want is None and have not in (None, 1) else want
+        for have, want in zip((None,) * lead + x.type.shape, target, strict=True)
+    )
+
+
+def _broadcast_vjp(g: Variable, out: Variable, x: Variable, *dims: Variable) -> list[Cotangent]:
+    return [call("sum_to_shape_of", g, x), *(DISCONNECTED for _ in dims)]
+
+
+_broadcast_to = define(
+    "broadcast_to", infer=_broadcast_infer, vjp=_broadcast_vjp, dims=lambda axis, x, *dims: dims[axis]
+)
+
+
+@public
+def broadcast_to(x: Any, shape: Any, ndim: int | None = None) -> Variable:
+    """x repeated along axes of length 1 and new leading ones, to `shape`; raises ShapeError where it cannot be."""
+    x = as_tensor(x)
+    return broadcast_to_dims(x, as_dims("broadcast_to", shape, ndim))
+
+
+def broadcast_to_dims(x: Variable, dims: Sequence[Variable]) -> Variable:
+    if len(dims) == x.ndim and all(a is b for a, b in zip(dims, lengths(x), strict=True)):
+        return x
+    return _broadcast_to(x, *dims)
+
+
+def broadcast_dims_of(*xs: Variable) -> list[Variable]:
+    """The lengths of the broadcast of several nodes."""
+    dims = []
+    ndim = max(x.ndim for x in xs)
+    static = broadcast_shapes("broadcast", [x.type.shape for x in xs], [x.label for x in xs])
+    for axis in range(ndim):
+        known = static[axis]
+        if known is not None:
+            dims.append(constant(known))
+            continue
+        candidates: list[Variable] = []
+        for x in xs:
+            at = axis - ndim + x.ndim
+            if at >= 0 and x.type.shape[at] != 1 and length(x, at) not in candidates:
+                candidates.append(length(x, at))
+        d = candidates[0]
+        for other in candidates[1:]:
+            d = call("where", call("equal", d, 1), other, d)
+        dims.append(d)
+    return dims
+
+
+@public
+def broadcast_arrays(*xs: Any) -> list[Variable]:
+    nodes = [as_tensor(x) for x in xs]
+    dims = broadcast_dims_of(*nodes)
+    return [broadcast_to_dims(x, dims) for x in nodes]
+
+
+# --- joining and splitting
+
+
+def _join_shape(where: str, xs: Sequence[Argument], axis: int) -> list[Dim]:
+    first = xs[0].type
+    result = list(first.shape)
+    for x in xs[1:]:
+        if x.type.ndim != first.ndim:
+            raise ShapeError(
+                f"{where}: {xs[0].label} has {counted(first.ndim, 'axis')}, {x.label} has {x.type.ndim}; expected equal"
+            )
+        for i, d in enumerate(x.type.shape):
+            if i == axis or d is None:
+                continue
+            if result[i] is not None and result[i] != d:
+                raise ShapeError(
+                    f"{where}: axis {i} of {xs[0].label} is {result[i]}, of {x.label} is {d}; expected equal lengths "
+                    f"except along axis {axis}"
+                )
+            result[i] = d
+    return result
+
+
+def _concatenate_infer(*xs: Argument, axis: int) -> TensorType:
+    result = _join_shape("concatenate", xs, axis)
+    along = [x.type.shape[axis] for x in xs]
+    result[axis] = None if None in along else sum(d for d in along if d is not None)
+    return xs[0].type.with_shape(result)
+
+
+def _concatenate_vjp(g: Variable, out: Variable, *xs: Variable, axis: int) -> list[Cotangent]:
+    parts: list[Cotangent] = []
+    start: Any = 0
+    for x in xs:
+        stop = length(x, axis) + start
+        parts.append(g[(*([slice(None)] * axis), slice(start, stop))])
+        start = stop
+    return parts
+
+
+def _concatenate_dims(axis: int, *xs: Variable, **params: int) -> Length:
+    if axis != params["axis"]:
+        return xs[0], axis
+    total = length(xs[0], axis)
+    for x in xs[1:]:
+        total = total + length(x, axis)
+    return total
+
+
+_concatenate = define("concatenate", infer=_concatenate_infer, vjp=_concatenate_vjp, dims=_concatenate_dims, fresh=True)
+
+
+def same_dtype(xs: Iterable[Any]) -> list[Variable]:
+    nodes = [as_tensor(x) for x in xs]
+    dtype = result_dtype(*(n.dtype for n in nodes))
+    return [cast(n, dtype) for n in nodes]
+
+
+@public
+def concatenate(arrays: Any, axis: int = 0) -> Variable:
+    """Tensors joined along an existing axis, promoted to a common dtype."""
+    nodes = same_dtype(arrays)
+    if not nodes:
+        raise ShapeError("concatenate: got no tensors; expected at least one")
+    if nodes[0].ndim == 0:
+        raise ShapeError("concatenate: scalars have no axis to join along; use stack")
+    axis = normalize_axis(axis, nodes[0].ndim, "concatenate")
+    return nodes[0] if len(nodes) == 1 else _concatenate(*nodes, axis=axis)
+
+
+@public
+def join(axis: int, *arrays: Any) -> Variable:
+    """``concatenate`` with Theano's order of arguments."""
+    return concatenate(arrays, axis)
+
+
+def _stack_infer(*xs: Argument) -> TensorType:
+    return xs[0].type.with_shape((len(xs), *_join_shape("stack", xs, -1)))
+
+
+_stack = define(
+    "stack",
+    infer=_stack_infer,
+    vjp=lambda g, out, *xs: [g[i] for i in range(len(xs))],
+    dims=lambda axis, *xs: (xs[0], axis - 1),
+    fresh=True,
+)
+
+
+@public
+def stack(arrays: Any, axis: int = 0) -> Variable:
+    """Tensors of one shape joined along a new axis."""
+    nodes = same_dtype(arrays)
+    if not nodes:
+        raise ShapeError("stack: got no tensors; expected at least one")
+    return moveaxis(_stack(*nodes), 0, axis) if axis != 0 else _stack(*nodes)
+
+
+@public
+def hstack(arrays: Any) -> Variable:
+    nodes = [atleast_1d(a) for a in arrays]
+    return concatenate(nodes, 0 if nodes[0].ndim == 1 else 1)
+
+
+@public
+def vstack(arrays: Any) -> Variable:
+    return concatenate([atleast_2d(a) for a in arrays], 0)
+
+
+@public
+def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
+    """x cut along an axis. ``split(x, 3)`` or ``split(x, [2, 5])`` as in NumPy; ``split(x, sizes, n)`` as in Theano."""
+    x = as_tensor(x)
+    axis = normalize_axis(axis, x.ndim, "split")
+    before = [slice(None)] * axis
+    total = length(x, axis)
+    edges: list[Any]
+    if n_splits is not None:
+        sizes = as_tensor(splits_size)
+        edges = [0]
+        for i in range(n_splits):
+            edges.append(sizes[i] + edges[-1])
+    elif isinstance(splits_size, int):
+        known = x.type.shape[axis]
+        if known is not None and known % splits_size:
+            raise ShapeError(f"split: axis {axis} of {x.label} has length {known}, not a multiple of {splits_size}")
+        step = total // splits_size
+        edges = [step * i for i in range(splits_size)] + [total]
+    else:
+        edges = [0, *splits_size, total]
+    return [x[(*before, slice(a, b))] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+# --- repetition and reordering
+
+
+@public
+def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
+    """x repeated as a block, `reps` times along each axis."""
+    x = as_tensor(x)
+    times = as_dims("tile", reps, ndim)
+    if len(times) < x.ndim:
+        times = [constant(1)] * (x.ndim - len(times)) + times
+    if x.ndim < len(times):
+        x = expand_dims(x, tuple(range(len(times) - x.ndim)))
+    dims = lengths(x)
+    inter = expand_dims(x, tuple(range(0, 2 * x.ndim, 2)))
+    wide = broadcast_to_dims(inter, [v for pair in zip(times, dims, strict=True) for v in pair])
+    return reshape(wide, [t * d for t, d in zip(times, dims, strict=True)])
+
+
+@public
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
+    """Each element (or slice along `axis`) of x repeated; `repeats` a number or one number for each."""
+    x, times = as_tensor(x), as_tensor(repeats)
+    if axis is None:
+        x, axis = flatten(x), 0
+    axis = normalize_axis(axis, x.ndim, "repeat")
+    if not is_integer(times.dtype) or times.ndim > 1:
+        raise DTypeError(f"repeat: {times!r} is not a number of repetitions; expected an integer scalar or vector")
+    times = cast(times, INDEX)
+    if times.ndim == 1 and times.type.shape != (1,):
+        ends = call("cumsum", broadcast_to_dims(times, [length(x, axis)]), 0)
+        total = call("sum", times)
+        source = call("searchsorted", ends, call("arange", total), side="right")
+        return call("take", x, source, axis=axis)
+    if times.ndim == 1:
+        times = times[0]
+    dims = lengths(x)
+    inter = expand_dims(x, axis + 1)
+    wide = broadcast_to_dims(inter, [*dims[: axis + 1], times, *dims[axis + 1 :]])
+    return reshape(wide, [*dims[:axis], dims[axis] * times, *dims[axis + 1 :]])
+
+
+@public
+def flip(x: Any, axis: Any = None) -> Variable:
+    """x with the order of its elements reversed along `axis` (all axes where None)."""
+    x = as_tensor(x)
+    axes = normalize_axes(axis, x.ndim, "flip")
+    return x[tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(x.ndim))] if axes else x
+
+
+@public
+def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
+    """x shifted cyclically along `axis`, or along its flattened form where None."""
+    x = as_tensor(x)
+    if axis is None:
+        flat = roll(flatten(x), shift, 0)
+        return reshape(flat, lengths(x))
+    axis = normalize_axis(axis, x.ndim, "roll")
+    n = length(x, axis)
+    source = call("mod", call("arange", n) - shift, call("maximum", n, 1))
+    return call("take", x, source, axis=axis)
+
+
+# --- identity with a name
+
+
+@public
+def identity(x: Any, name: str | None = None) -> Variable:
+    """x itself: nodes are immutable, so a copy would be the same. `name` is given where there is none."""
+    x = as_tensor(x)
+    if name is not None and x.name is None:
+        x.name = name
+    return x
+
+
+# --- a promise about a shape, checked at run time
+
+
+def _fixed_shape_infer(x: Argument, shape: Shape) -> TensorType:
+    for axis, (have, want) in enumerate(zip(x.type.shape, shape, strict=True)):
+        if have is not None and want is not None and have != want:
+            raise ShapeError(f"axis {axis} of {x.label} is {have}; expected {want}, and shape {shape}")
+    return x.type.with_shape(want if have is None else have for have, want in zip(x.type.shape, shape, strict=True))
+
+
+fixed_shape = define(
+    "fixed_shape",
+    infer=_fixed_shape_infer,
+    vjp=lambda g, out, x, shape: [g],
+    dims=lambda axis, x, shape: (x, axis),
+)
+"""``fixed_shape(x; shape)``: x itself, of the static shape given; raises ShapeError where it has another."""
+
+
+@public
+def specify_shape(x: Any, shape: Any) -> Variable:
+    """x with a static shape that is checked at run time; None leaves a length open."""
+    x = as_tensor(x)
+    dims = tuple(d if d is None else int(d) for d in shape)
+    if len(dims) != x.ndim:
+        raise ShapeError(f"specify_shape: {counted(len(dims), 'axis')} given for {x.label}, which has {x.ndim}")
+    return (
+        x
+        if all(d is None or d == have for d, have in zip(dims, x.type.shape, strict=True))
+        else fixed_shape(x, shape=dims)
+    )

@@ -1,0 +1,118 @@
+"""Sorting, searching, and sets of values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from subtensor.constants import as_tensor, promoted
+from subtensor.errors import DTypeError, ShapeError
+from subtensor.graph import ZERO, Argument, Cotangent, Length, Variable, define
+from subtensor.operators import call, public
+from subtensor.ops.elementwise import cast
+from subtensor.ops.subtensor import flatnonzero_op
+from subtensor.types import INDEX, TensorType, is_integer, normalize_axis
+
+
+def _axis_dims(axis: int, x: Variable, **_: int) -> Length:
+    return x, axis
+
+
+def _sort_vjp(g: Variable, out: Variable, x: Variable, axis: int) -> list[Cotangent]:
+    order = _argsort(x, axis=axis)
+    return [call("put_along_axis", call("zeros_like", x), order, g, axis)]
+
+
+_sort = define("sort", infer=lambda x, axis: x.type, vjp=_sort_vjp, dims=_axis_dims, fresh=True)
+_argsort = define(
+    "argsort",
+    infer=lambda x, axis: x.type.with_dtype(INDEX),
+    vjp=lambda g, out, x, axis: [ZERO],
+    dims=_axis_dims,
+    fresh=True,
+)
+
+
+def _along(x: Any, axis: int | None, what: str) -> tuple[Variable, int]:
+    x = as_tensor(x)
+    if axis is None:
+        return call("reshape", x, (-1,)), 0
+    return x, normalize_axis(axis, x.ndim, what)
+
+
+@public
+def sort(x: Any, axis: int | None = -1) -> Variable:
+    """x in ascending order along `axis`, NaN last."""
+    x, axis = _along(x, axis, "sort")
+    return _sort(x, axis=axis)
+
+
+@public
+def argsort(x: Any, axis: int | None = -1, kind: str = "stable") -> Variable:
+    """Positions that sort x along `axis`; always stable, so that every backend agrees on ties."""
+    x, axis = _along(x, axis, "argsort")
+    return _argsort(x, axis=axis)
+
+
+def _searchsorted_infer(a: Argument, v: Argument, side: str) -> TensorType:
+    return TensorType(INDEX, v.type.shape)
+
+
+_searchsorted = define(
+    "searchsorted",
+    infer=_searchsorted_infer,
+    vjp=lambda g, out, a, v, side: [ZERO, ZERO],
+    dims=lambda axis, a, v, side: (v, axis),
+    fresh=True,
+)
+
+
+@public
+def searchsorted(a: Any, v: Any, side: str = "left") -> Variable:
+    """Positions at which to insert v into the ascending vector a so that it stays sorted. a: (n,); v: any shape."""
+    if side not in ("left", "right"):
+        raise DTypeError(f"searchsorted: side={side!r}; expected 'left' or 'right'")
+    a, v = promoted("searchsorted", a, v)
+    if a.ndim != 1:
+        raise ShapeError(f"searchsorted: {a.label} has {a.ndim} axes; expected a vector")
+    return _searchsorted(a, v, side=side)
+
+
+@public
+def unique(x: Any, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False) -> Any:
+    """The distinct values of the flattened x, ascending; all NaNs count as one.
+
+    With flags, a tuple: the values, then the first positions, the position in the values of each element (shaped as
+    x), and how often each occurs.
+    """
+    x = as_tensor(x)
+    flat = call("reshape", x, (-1,))
+    order = _argsort(flat, axis=0)
+    ordered = flat[order]
+    differs = call("not_equal", ordered[1:], ordered[:-1])
+    if x.dtype.startswith("float"):
+        differs = differs & ~(call("isnan", ordered[1:]) & call("isnan", ordered[:-1]))
+    first = call("concatenate", [call("ones_like", ordered[:1], "bool"), differs], 0)
+    starts = flatnonzero_op(first)
+    values = ordered[starts]
+    results: list[Variable] = [values]
+    if return_index:
+        results.append(order[starts])
+    if return_inverse:
+        group = call("cumsum", cast(first, INDEX), 0) - 1
+        inverse = call("zeros_like", order)[order].set(group)
+        results.append(call("reshape", inverse, call("shape", x)))
+    if return_counts:
+        ends = call("concatenate", [starts[1:], call("shape", flat)[:1]], 0)
+        results.append(ends - starts)
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+@public
+def bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Variable:
+    """How often each of 0, 1, … occurs in a vector of non-negative integers, or the sums of their weights."""
+    x = as_tensor(x)
+    if not is_integer(x.dtype) or x.ndim != 1:
+        raise DTypeError(f"bincount: {x!r} holds no counts; expected an integer vector")
+    longest = call("max", call("concatenate", [cast(x, INDEX) + 1, call("stack", [cast(minlength, INDEX)])], 0))
+    ones = call("ones_like", x, INDEX) if weights is None else as_tensor(weights)
+    return call("segment_sum", ones, x, longest)

@@ -1,0 +1,586 @@
+"""Reading and writing parts of tensors: what ``x[index]``, ``set_subtensor`` and ``inc_subtensor`` mean.
+
+Three core ops share one ``Index`` (see ``subtensor.indexing``):
+
+- ``subtensor(x, *inputs)``: the selected elements;
+- ``set_subtensor(x, y, *inputs)``: x with y written there; of several writes to an element the last in C order wins;
+- ``inc_subtensor(x, y, *inputs)``: x with y added there; every occurrence counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from subtensor.constants import as_tensor, constant
+from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError
+from subtensor.graph import (
+    DISCONNECTED,
+    ZERO,
+    Argument,
+    Constant,
+    Cotangent,
+    Length,
+    Variable,
+    define,
+    static_dims,
+)
+from subtensor.indexing import At, Index, Mask, NewAxis, Part, Ref, Slice, check_mask_shape, check_positions, parse
+from subtensor.operators import call, public
+from subtensor.ops.elementwise import cast, same_kind
+from subtensor.ops.shape import (
+    broadcast_dims_of,
+    broadcast_to_dims,
+    expand_dims,
+    inverse_permutation,
+    length,
+    lengths,
+    reshape,
+    squeeze,
+    transpose,
+)
+from subtensor.types import INDEX, Shape, TensorType, is_integer, normalize_axis
+
+# --- the three core ops
+
+
+def _get_infer(x: Argument, *inputs: Argument, index: Index) -> TensorType:
+    return x.type.with_shape(index.result_shape("index", x.type.shape, inputs))
+
+
+def _get_check(x: Argument, *inputs: Argument, index: Index) -> None:
+    check_positions(index, x, inputs)
+
+
+def _get_dims(axis: int, x: Variable, *inputs: Variable, index: Index) -> Length:
+    """Lengths of the result that can be read off x or the index arrays."""
+    block = index.array_ndim([i.ndim for i in inputs])
+    at = index.array_axis
+    if index.arrays and at <= axis < at + block:
+        arrays = [inputs[slot] for _, slot in index.arrays]
+        places = [(a, axis - at - block + a.ndim) for a in dict.fromkeys(arrays) if axis - at - block + a.ndim >= 0]
+        decisive = [(a, i) for a, i in places if a.type.shape[i] != 1]
+        return decisive[0] if len(decisive) == 1 else None
+    source, part = index.slices[axis if axis < at or not index.arrays else axis - block]
+    return (x, source) if part.is_full else None
+
+
+def _get_vjp(g: Variable, out: Variable, x: Variable, *inputs: Variable, index: Index) -> list[Cotangent]:
+    zero = broadcast_to_dims(constant(0, dtype=g.dtype), lengths(x))
+    return [_inc(zero, g, *inputs, index=index), *(DISCONNECTED for _ in inputs)]
+
+
+_get = define("subtensor", infer=_get_infer, vjp=_get_vjp, check=_get_check, dims=_get_dims)
+
+
+def _write_infer(name: str) -> Any:
+    def infer(x: Argument, y: Argument, *inputs: Argument, index: Index) -> TensorType:
+        target = index.result_shape("index", x.type.shape, inputs)
+        _check_value_shape(name, target, y, x)
+        return x.type
+
+    return infer
+
+
+def _check_value_shape(name: str, target: Shape, y: Argument, x: Argument) -> None:
+    have = y.type.shape
+    if len(have) > len(target):
+        raise ShapeError(
+            f"{name}: the value {y.label} of shape {_spell(have)} has more axes than the indexed part of {x.label}, "
+            f"which has shape {_spell(target)}"
+        )
+    for axis, (want, got) in enumerate(zip(reversed(target), reversed(have), strict=False)):
+        if got not in (None, 1) and want is not None and got != want:
+            at = len(target) - 1 - axis
+            raise ShapeError(
+                f"{name}: axis {at} of the indexed part of {x.label} is {want}, of the value {y.label} is {got}; "
+                f"expected equal or 1 (shapes {_spell(target)} and {_spell(have)})"
+            )
+
+
+def _spell(shape: Shape) -> str:
+    return "(" + ", ".join("?" if d is None else str(d) for d in shape) + ("," if len(shape) == 1 else "") + ")"
+
+
+def _write_check(name: str) -> Any:
+    def check(x: Argument, y: Argument, *inputs: Argument, index: Index) -> None:
+        check_positions(index, x, inputs)
+
+    return check
+
+
+def _write_dims(axis: int, x: Variable, y: Variable, *inputs: Variable, index: Index) -> Length:
+    return x, axis
+
+
+def _gathered(g: Variable, y: Variable, inputs: Sequence[Variable], index: Index) -> Variable:
+    """The cotangent of a written value: gathered, and summed over the axes along which the value was broadcast."""
+    return call("sum_to_shape_of", _get(g, *inputs, index=index), y)
+
+
+def _inc_vjp(g: Variable, out: Variable, x: Variable, y: Variable, *inputs: Variable, index: Index) -> list[Cotangent]:
+    return [g, _gathered(g, y, inputs, index), *(DISCONNECTED for _ in inputs)]
+
+
+_inc = define(
+    "inc_subtensor",
+    infer=_write_infer("inc_subtensor"),
+    vjp=_inc_vjp,
+    check=_write_check("inc_subtensor"),
+    dims=_write_dims,
+    fresh=True,
+)
+
+
+def _set_vjp(g: Variable, out: Variable, x: Variable, y: Variable, *inputs: Variable, index: Index) -> list[Cotangent]:
+    zero = constant(0, dtype=g.dtype)
+    to_x = _set(g, zero, *inputs, index=index)
+    seen = _get(g, *inputs, index=index)
+    winners = _winners(x, inputs, index)
+    if winners is not None:
+        # only the last write to an element reaches the result
+        after = seen.ndim - index.array_axis - winners.ndim
+        seen = call("where", expand_dims(winners, range(winners.ndim, winners.ndim + after)), seen, zero)
+    return [to_x, call("sum_to_shape_of", seen, y), *(DISCONNECTED for _ in inputs)]
+
+
+def _winners(x: Variable, inputs: Sequence[Variable], index: Index) -> Variable | None:
+    """Which writes, over the broadcast shape of the index arrays, are the last to their element; None where all are."""
+    arrays = [(axis, inputs[slot]) for axis, slot in index.arrays]
+    if all(a.ndim == 0 or all(d == 1 for d in a.type.shape) for _, a in arrays):
+        return None
+    dims = broadcast_dims_of(*(a for _, a in arrays))
+    key: Variable | None = None
+    for axis, a in arrays:
+        n = length(x, axis)
+        wide = cast(a, INDEX)
+        wide = call("where", call("less", wide, 0), wide + n, wide)
+        key = wide if key is None else key * n + wide
+    assert key is not None
+    flat = reshape(broadcast_to_dims(key, dims), (-1,))
+    return reshape(last_occurrence(flat), dims)
+
+
+_set = define(
+    "set_subtensor",
+    infer=_write_infer("set_subtensor"),
+    vjp=_set_vjp,
+    check=_write_check("set_subtensor"),
+    dims=_write_dims,
+    fresh=True,
+)
+
+get_op, set_op, inc_op = _get, _set, _inc
+
+
+def _last_occurrence_expand(keys: Variable) -> Variable:
+    order = call("argsort", keys)
+    ordered = keys[order]
+    ends = call("concatenate", [call("not_equal", ordered[1:], ordered[:-1]), call("ones_like", ordered[:1], "bool")])
+    return call("zeros_like", keys, "bool")[order].set(ends)
+
+
+last_occurrence = define(
+    "last_occurrence",
+    infer=lambda keys: keys.type.with_dtype("bool"),
+    vjp=lambda g, out, keys: [ZERO],
+    expand=_last_occurrence_expand,
+    dims=lambda axis, keys: (keys, axis),
+    fresh=True,
+)
+"""``last_occurrence(keys)``: for an int vector, whether no later element is equal."""
+
+
+# --- masks
+
+
+def _flatnonzero_infer(mask: Argument) -> TensorType:
+    return TensorType(INDEX, (None,) if mask.known is None else (int((mask.known != 0).sum()),))
+
+
+flatnonzero_op = define("flatnonzero", infer=_flatnonzero_infer, vjp=lambda g, out, mask: [DISCONNECTED], fresh=True)
+"""Positions of the true elements of a bool vector, ascending."""
+
+
+def _fitting_mask_infer(mask: Argument, *dims: Argument) -> TensorType:
+    check_mask_shape(mask, dims)
+    return mask.type
+
+
+fitting_mask = define(
+    "fitting_mask",
+    infer=_fitting_mask_infer,
+    vjp=lambda g, out, mask, *dims: [DISCONNECTED] * (1 + len(dims)),
+    dims=lambda axis, mask, *dims: dims[axis],
+)
+"""``fitting_mask(mask, *dims)``: the mask itself; raises BoundsError where its shape is not `dims`."""
+
+
+@public
+def flatnonzero(x: Any) -> Variable:
+    """Positions of the nonzero elements of the flattened tensor, ascending."""
+    return flatnonzero_op(_true(call("reshape", x, (-1,))))
+
+
+def _true(x: Variable) -> Variable:
+    return call("logical_not", call("logical_not", x)) if x.dtype != "bool" else x
+
+
+@public
+def nonzero(x: Any, return_matrix: bool = False) -> Any:
+    """Positions of the nonzero elements in C order: one int64 vector for each axis; or a matrix, an axis a row."""
+    x = as_tensor(x)
+    if x.ndim == 0:
+        raise ShapeError(f"nonzero: {x.label} is a scalar; use st.atleast_1d first")
+    found = unravel_index(flatnonzero(x), lengths(x))
+    return call("stack", found) if return_matrix else tuple(found)
+
+
+@public
+def unravel_index(indices: Any, dims: Any) -> list[Variable]:
+    """Positions in a flattened tensor of shape `dims`, axis by axis."""
+    flat = as_tensor(indices)
+    sizes = list(dims) if not isinstance(dims, Variable) else [dims[i] for i in range(len(dims))]
+    found = []
+    for d in reversed(sizes[1:]):
+        safe = call("maximum", d, 1)
+        found.append(flat % safe)
+        flat = flat // safe
+    return [flat, *reversed(found)]
+
+
+@public
+def ravel_multi_index(multi_index: Any, dims: Any) -> Variable:
+    """Positions in the flattened tensor, from positions axis by axis."""
+    sizes = list(dims) if not isinstance(dims, Variable) else [dims[i] for i in range(len(dims))]
+    flat = as_tensor(multi_index[0])
+    for position, d in zip(multi_index[1:], sizes[1:], strict=True):
+        flat = flat * d + position
+    return flat
+
+
+# --- x[key]: from parsed entries to an Index, with masks as positions and new axes as reshapings
+
+
+virtual_axis = define(
+    "virtual_axis",
+    infer=lambda x, axis: x.type.with_shape((*x.type.shape[:axis], 1, *x.type.shape[axis:])),
+    vjp=lambda g, out, x, axis: [squeeze(g, axis)],
+    expand=lambda x, axis: expand_dims(x, axis),
+    dims=lambda at, x, axis: (x, at - (at > axis)),
+)
+"""The axis of length 1 on which a 0-d mask selects: part of an index expression, not of what is indexed."""
+
+
+class _Builder:
+    """Collects the parts of an Index and its inputs."""
+
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
+        self.inputs: list[Variable] = []
+        self.order: list[str] = []  # a for a position, s for a slice, n for a new axis: NumPy's placement rule
+
+    def ref(self, bound: int | Variable | None) -> Any:
+        return Ref(self.add(bound)) if isinstance(bound, Variable) else bound
+
+    def add(self, node: Variable) -> int:
+        self.inputs.append(node)
+        return len(self.inputs) - 1
+
+    def slice(self, s: slice) -> None:
+        start, stop, step = (self.ref(b) for b in (s.start, s.stop, s.step))
+        self.parts.append(Slice(start, stop, None if step == 1 else step))
+        self.order.append("s")
+
+    def positions(self, node: Variable) -> None:
+        self.parts.append(At(self.add(node)))
+        self.order.append("a")
+
+
+@public
+def getitem(x: Any, key: Any) -> Variable:
+    """``x[key]`` with NumPy's meaning for every key that NumPy accepts; parts of the key may be symbolic.
+
+    Raises IndexingError while the graph is built for keys that are no index, and BoundsError at run time for
+    positions outside the tensor.
+    """
+    x = as_tensor(x)
+    if x.op is not None and x.op.name == "stack" and isinstance(key, int) and -len(x.inputs) <= key < len(x.inputs):
+        return x.inputs[key]
+    builder = _Builder()
+    axis = 0
+    for entry in parse(key, x.ndim, x.label):
+        if isinstance(entry, NewAxis):
+            builder.order.append("n")
+        elif isinstance(entry, slice):
+            builder.slice(entry)
+            axis += 1
+        elif isinstance(entry, Mask):
+            if entry.mask.ndim == 0:
+                x = virtual_axis(x, axis=axis)
+                builder.positions(_mask_positions(call("reshape", entry.mask, (1,)), x, axis)[0])
+                axis += 1
+                continue
+            for node in _mask_positions(entry.mask, x, axis):
+                builder.positions(node)
+            axis += entry.mask.ndim
+        else:
+            builder.positions(entry)
+            axis += 1
+    index = Index(tuple(builder.parts))
+    return _place_axes(_get(x, *builder.inputs, index=index), index, builder)
+
+
+def _mask_positions(mask: Variable, x: Variable, axis: int) -> list[Variable]:
+    dims = [length(x, axis + i) for i in range(mask.ndim)]
+    if isinstance(mask, Constant):
+        check_mask_shape(mask, dims)
+        if all(d.known is not None for d in dims):
+            return [constant(p) for p in mask.data.nonzero()]
+    if static_dims(dims) != mask.type.shape or None in mask.type.shape:
+        mask = fitting_mask(mask, *dims)
+    if mask.ndim == 1:
+        return [flatnonzero_op(mask)]
+    return list(nonzero(mask))
+
+
+def _place_axes(result: Variable, index: Index, builder: _Builder) -> Variable:
+    """Put new axes in, and the index dimensions where NumPy has them, for which new axes separate indices too."""
+    order = builder.order
+    if "n" not in order:
+        return result
+    block = index.array_ndim([i.ndim for i in builder.inputs])
+    first = order.index("a") if "a" in order else 0
+    count = order.count("a")
+    together = order[first : first + count] == ["a"] * count
+    wanted: list[str] = []
+    for place, kind in enumerate(order):
+        if kind == "a":
+            if together and place == first:
+                wanted += ["b"] * block
+        else:
+            wanted.append(kind)
+    if not together:
+        wanted = ["b"] * block + wanted
+    without = [w for w in wanted if w != "n"]
+    have = ["s"] * len(index.slices)
+    have[index.array_axis : index.array_axis] = ["b"] * block
+    blocks = [i for i, h in enumerate(have) if h == "b"]
+    slices = [i for i, h in enumerate(have) if h == "s"]
+    permutation = [(blocks if w == "b" else slices).pop(0) for w in without]
+    return expand_dims(transpose(result, permutation), [i for i, w in enumerate(wanted) if w == "n"])
+
+
+# --- writing
+
+
+@public
+def set_subtensor(target: Any, value: Any) -> Variable:
+    """The tensor that `target` was indexed from, with `value` written there; the tensor itself is unchanged.
+
+    target: ``x[index]``, or that reshaped, transposed, squeezed or cast since. value: broadcasts to it, as in NumPy
+    assignment. Where an element is selected more than once, the last write in C order wins. Raises NotASubsetError
+    (a TypeError) where `target` was not indexed, DTypeError where the value's dtype would lose information.
+    """
+    return _write(_set, target, value)
+
+
+@public
+def inc_subtensor(target: Any, value: Any, *, ignore_duplicates: bool = False) -> Variable:
+    """The tensor that `target` was indexed from, with `value` added there; every occurrence counts (``np.add.at``).
+
+    With `ignore_duplicates`, exactly ``set_subtensor(target, target + value)``. Otherwise as ``set_subtensor``.
+    """
+    if ignore_duplicates:
+        target = as_tensor(target)
+        return _write(_set, target, target + _typed(value, target, "inc_subtensor"))
+    return _write(_inc, target, value)
+
+
+def _typed(value: Any, target: Variable, what: str) -> Variable:
+    """A value to be written, in the dtype that it is written in."""
+    if type(value) in (bool, int, float):
+        if (type(value) is float and is_integer(target.dtype)) or (target.dtype == "bool" and type(value) is not bool):
+            raise DTypeError(
+                f"{what}: cannot write the Python {type(value).__name__} {value} into {target.dtype} ({target.label}) "
+                f"without losing information; if that is meant, write st.constant({value}).astype('{target.dtype}')"
+            )
+        return constant(value, dtype=target.dtype)
+    return same_kind(as_tensor(value), target, what)
+
+
+def _write(op: Any, target: Any, value: Any) -> Variable:
+    what = op.name
+    target = as_tensor(target)
+    y = _typed(value, target, what)
+    if y.ndim > target.ndim:
+        y = squeeze(y, tuple(range(y.ndim - target.ndim)))
+    _check_value_shape(what, target.type.shape, y, target)
+    node = target
+    while node.op is not _get:
+        y, node = _carried_back(y, node, what, target)
+    x, *inputs = node.inputs
+    y = same_kind(y, x, what)
+    written = op(x, y, *inputs, index=node.params["index"])
+    while x.op is virtual_axis:
+        written = squeeze(written, x.params["axis"])
+        x = x.inputs[0]
+    return written
+
+
+def _carried_back(y: Variable, node: Variable, what: str, target: Variable) -> tuple[Variable, Variable]:
+    """A value for `node` turned into a value for the node's input: the step is undone."""
+    name = node.op.name if node.op is not None else "leaf"
+    if name == "cast":
+        return same_kind(y, node.inputs[0], what), node.inputs[0]
+    if name not in ("reshape", "transpose", "expand_dims", "squeeze"):
+        raise NotASubsetError(
+            f"{what}: {target.label} was not obtained by indexing"
+            + (f" ({name} is in between)" if node is not target else "")
+            + "; expected x[index], or such a subset reshaped, transposed, squeezed or cast"
+        )
+    inner = node.inputs[0]
+    if name == "reshape":
+        return reshape(broadcast_to_dims(y, lengths(node)), lengths(inner)), inner
+    if y.ndim < node.ndim:
+        y = expand_dims(y, tuple(range(node.ndim - y.ndim)))
+    if name == "transpose":
+        return transpose(y, inverse_permutation(node.params["axes"])), inner
+    if name == "expand_dims":
+        return squeeze(y, node.params["axes"]), inner
+    return expand_dims(y, node.params["axes"]), inner
+
+
+# --- the NumPy functions that select
+
+
+@public
+def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
+    """Elements along `axis` (of the flattened tensor where None). mode: what to do out of bounds, as in NumPy:
+    ``raise``, ``wrap`` or ``clip``.
+    """
+    x, ids = as_tensor(x), as_tensor(indices)
+    if not is_integer(ids.dtype):
+        if ids.type.shape != (0,):
+            raise IndexingError(f"take: {ids!r} is not an index; expected integers")
+        ids = cast(ids, INDEX)
+    if axis is None:
+        x, axis = reshape(x, (-1,)) if x.ndim != 1 else x, 0
+    axis = normalize_axis(axis, x.ndim, "take")
+    n = length(x, axis)
+    if mode == "wrap":
+        ids = call("mod", ids, n)
+    elif mode == "clip":
+        ids = call("clip", ids, 0, n - 1)
+    elif mode != "raise":
+        raise IndexingError(f"take: mode={mode!r}; expected 'raise', 'wrap' or 'clip'")
+    return getitem(x, (*([slice(None)] * axis), ids))
+
+
+@public
+def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
+    """The slices of x along `axis` at which `condition` is true."""
+    return take(x, flatnonzero(condition), axis)
+
+
+@public
+def take_along_axis(x: Any, indices: Any, axis: int | None = 0) -> Variable:
+    """Elements picked along `axis` by an index tensor that matches x on the others."""
+    x, key = _along_axis(x, indices, axis, "take_along_axis")
+    return x[key]
+
+
+@public
+def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None = 0) -> Variable:
+    """x with `values` written at the positions that ``take_along_axis`` reads: a new value."""
+    original = as_tensor(x)
+    flat, key = _along_axis(x, indices, axis, "put_along_axis")
+    written = set_subtensor(flat[key], values)
+    return written if flat is original else reshape(written, lengths(original))
+
+
+def _along_axis(x: Any, indices: Any, axis: int | None, what: str) -> tuple[Variable, tuple[Variable, ...]]:
+    x, ids = as_tensor(x), as_tensor(indices)
+    if axis is None:
+        return reshape(x, (-1,)), (ids,)
+    if ids.ndim != x.ndim or not is_integer(ids.dtype):
+        raise IndexingError(f"{what}: indices {ids!r} must be integers with as many axes as {x!r}")
+    axis = normalize_axis(axis, x.ndim, what)
+    key = []
+    for a in range(x.ndim):
+        if a == axis:
+            key.append(ids)
+        else:
+            grid = call("arange", length(x, a))
+            key.append(expand_dims(grid, tuple(i for i in range(x.ndim) if i != a)))
+    return x, tuple(key)
+
+
+@public
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+    """The elements ``x[i, i + offset]`` along two axes, which are replaced by one at the end."""
+    x = as_tensor(x)
+    a, b = normalize_axis(axis1, x.ndim, "diagonal"), normalize_axis(axis2, x.ndim, "diagonal")
+    if a == b:
+        raise ShapeError(f"diagonal: axis1 and axis2 are both {a}; expected two axes")
+    rows, columns = max(0, -offset), max(0, offset)
+    n = call("maximum", call("minimum", length(x, a) - rows, length(x, b) - columns), 0)
+    known = [x.type.shape[a], x.type.shape[b]]
+    if None not in known:
+        n = constant(max(0, min(known[0] - rows, known[1] - columns)))  # type: ignore[operator]  # None is excluded
+    positions = call("arange", n)
+    rest = [i for i in range(x.ndim) if i not in (a, b)]
+    moved = transpose(x, [*rest, a, b])
+    return moved[(..., positions + rows, positions + columns)]
+
+
+@public
+def fill_diagonal(x: Any, value: Any) -> Variable:
+    """x with its main diagonal set to `value`."""
+    return set_subtensor(diagonal(x), value)
+
+
+@public
+def choose(a: Any, choices: Any, mode: str = "raise") -> Variable:
+    """Elements of ``choices[a]``, position by position."""
+    table = as_tensor(choices) if isinstance(choices, Variable) else call("stack", call("broadcast_arrays", *choices))
+    return take_along_axis(table, expand_dims(as_tensor(a), 0), 0)[0] if mode == "raise" else _choose(a, table, mode)
+
+
+def _choose(a: Any, table: Variable, mode: str) -> Variable:
+    n = length(table, 0)
+    ids = call("mod", a, n) if mode == "wrap" else call("clip", a, 0, n - 1)
+    return take_along_axis(table, expand_dims(ids, 0), 0)[0]
+
+
+@public
+def ix_(*vectors: Any) -> tuple[Variable, ...]:
+    """Index arrays that select the cross product of positions, as ``numpy.ix_``."""
+    nodes = [as_tensor(v) for v in vectors]
+    nodes = [flatnonzero(v) if v.dtype == "bool" else v for v in nodes]
+    return tuple(
+        expand_dims(v, tuple(i for i in range(len(nodes)) if i != axis)) if len(nodes) > 1 else v
+        for axis, v in enumerate(nodes)
+    )
+
+
+@public
+def one_hot(x: Any, n: Any, dtype: Any = None) -> Variable:
+    """Vectors of length n with a one at position x, along a new last axis. Raises BoundsError outside ``[0, n)``."""
+    x = as_tensor(x)
+    if not is_integer(x.dtype):
+        raise DTypeError(f"one_hot: {x!r} holds no positions; expected integers")
+    return call("eye", n, dtype=dtype)[x]
+
+
+@public
+def segment_sum(x: Any, segment_ids: Any, num_segments: Any) -> Variable:
+    """Sums of the rows of x that share an id: (num_segments, …). Raises BoundsError for ids out of range."""
+    x = as_tensor(x)
+    dims = [as_tensor(num_segments), *lengths(x)[1:]]
+    zero = broadcast_to_dims(constant(0, dtype=x.dtype), [cast(d, INDEX) for d in dims])
+    return inc_subtensor(zero[as_tensor(segment_ids)], x)
+
+
+def is_write(node: Variable) -> bool:
+    return node.op is _set or node.op is _inc

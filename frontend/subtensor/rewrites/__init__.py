@@ -1,0 +1,1 @@
+"""Rewrites: graphs that mean the same and cost less."""

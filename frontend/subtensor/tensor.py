@@ -1,0 +1,22 @@
+"""The same names again, for programs written with ``import theano.tensor as T``: ``import subtensor.tensor as T``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import subtensor
+from subtensor import leaves
+from subtensor.operators import FUNCTIONS
+
+__all__ = [name for name in subtensor.__all__ if name != "tensor"]
+
+tensor = leaves.tensor
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        return getattr(subtensor, name)
+    except AttributeError:
+        if name in FUNCTIONS:
+            return FUNCTIONS[name]
+        raise AttributeError(f"module 'subtensor.tensor' has no attribute {name!r}") from None
