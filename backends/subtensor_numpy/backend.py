@@ -44,7 +44,7 @@ class NumpyBackend:
         function = Emitter(program, lowerings).function()
 
         def run(inputs: tuple[Array, ...], cells: tuple[Cell, ...]) -> tuple[Array, ...]:
-            return _quiet.run(function, inputs, cells)  # type: ignore[no-any-return]  # it is made by exec
+            return _quiet.run(function, inputs, cells)
 
         run.source = function.source  # type: ignore[attr-defined]  # for those who want to read it
         return run

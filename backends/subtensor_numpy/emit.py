@@ -13,9 +13,9 @@ import numpy as np
 
 from subtensor.errors import Unsupported
 from subtensor.indexing import Index, Ref, Slice
-from subtensor.program import Instruction, Program, commit
-from subtensor_numpy.lowerings import LOWERINGS, SCIPY, special
-from subtensor_numpy.scatter import prepare
+from subtensor.program import Instruction, Program, Write, commit
+from subtensor_numpy.lowerings import LOWERINGS, SCIPY, UFUNCS, special
+from subtensor_numpy.scatter import RowAdder, prepare
 
 Lowerings = Mapping[str, Callable[..., Any]]
 
@@ -29,7 +29,9 @@ class Emitter:
         self.space: dict[str, Any] = {"asarray": np.asarray, "int64": np.int64, "zeros": np.zeros, "commit": commit}
         self.lines: list[str] = []
         self.made = {i.out: i for i in program.instructions}
+        self.users = self._users()
         self.blank = self._blank_bases()
+        self.inline = {i.out for i in program.instructions if i.op.name == "length" and self._only_lengths(i.out)}
 
     # --- names
 
@@ -49,30 +51,48 @@ class Emitter:
 
     def scalar(self, slot: int) -> str:
         """The expression for a slot that is used as a length or a position: a literal where it is known."""
+        if slot in self.inline:
+            length = self.made[slot]
+            return f"{self.slot(length.args[0])}.shape[{length.params['axis']}]"
         known = self.program.known(slot)
         return f"v{slot}" if known is None or known.ndim else str(known.item())
 
-    # --- instructions
+    # --- what is used where
+
+    def _users(self) -> dict[int, list[Instruction]]:
+        users: dict[int, list[Instruction]] = {}
+        for i in self.program.instructions:
+            for a in i.args:
+                users.setdefault(a, []).append(i)
+        return users
+
+    def _kept(self) -> set[int]:
+        """Slots that outlive the instructions."""
+        program = self.program
+        kept = {*program.outputs, *(c.value for c in program.commits if c.value is not None)}
+        return kept | {s for c in program.commits for w in c.writes for s in (w.value, *w.inputs)}
+
+    def _only_lengths(self, slot: int) -> bool:
+        """Whether a length is only used as one, so that a plain int serves."""
+        return slot not in self._kept() and all(
+            u.op.name in _SHAPED and slot != u.args[0] for u in self.users.get(slot, ())
+        )
 
     def _blank_bases(self) -> dict[int, np.ndarray[Any, Any]]:
         """Slots that hold a broadcast zero and are only written into: the write makes the zeros itself."""
-        program = self.program
-        users: dict[int, list[Instruction]] = {}
-        for i in program.instructions:
-            for a in i.args:
-                users.setdefault(a, []).append(i)
-        kept = {*program.outputs, *(c.value for c in program.commits)}
-        kept |= {s for c in program.commits for w in c.writes for s in (w.value, *w.inputs)}
+        kept = self._kept()
         blank = {}
-        for i in program.instructions:
+        for i in self.program.instructions:
             if i.op.name != "broadcast_to" or i.out in kept:
                 continue
-            value = program.known(i.args[0])
+            value = self.program.known(i.args[0])
             if value is None or value.any() or (value.dtype.kind == "f" and np.signbit(value).any()):
                 continue
-            if all(u.op.name in _WRITES and u.args[0] == i.out and i.out not in u.args[1:] for u in users[i.out]):
+            if all(u.op.name in _WRITES and u.args[0] == i.out and i.out not in u.args[1:] for u in self.users[i.out]):
                 blank[i.out] = value
         return blank
+
+    # --- instructions
 
     def expression(self, i: Instruction) -> str:
         name = i.op.name
@@ -82,6 +102,8 @@ class Emitter:
         special_form = _FORMS.get(name)
         if special_form is not None:
             return special_form(self, i, args)
+        if name in UFUNCS and i.overwrites is not None:
+            args = [*args, args[i.overwrites]]  # a ufunc's last argument is where the result goes
         if name in LOWERINGS:
             return self._call(LOWERINGS[name], args, i.params)
         if name in SCIPY:
@@ -101,8 +123,21 @@ class Emitter:
 
     def body(self) -> None:
         for i in self.program.instructions:
-            if i.out not in self.blank:
+            if i.out not in self.blank and i.out not in self.inline:
                 self.lines.append(f"v{i.out} = {self.expression(i)}")
+
+    def _prepared(self, table: int, w: Write) -> str:
+        """The expression for a call that makes a write."""
+        types = self.program.types
+        inputs = [self.slot(s) for s in w.inputs]
+        if w.kind == "inc" and w.index.selects_rows and types[w.inputs[0]].ndim:
+            adder = RowAdder(np.dtype(types[table].dtype))
+            return f"{self.bind('add_rows', adder.prepare)}(v{table}, {inputs[0]}, {self.slot(w.value)}, {w.checked})"
+        index = self.bind("index", w.index)
+        return (
+            f"{self.bind('prepare', prepare)}(v{table}, {index}, {_tuple(inputs)}, {self.slot(w.value)}, "
+            f"{w.kind!r}, {w.checked})"
+        )
 
     def commits(self) -> tuple[str, ...]:
         """Lines that prepare the commit, then the line that makes it."""
@@ -113,13 +148,7 @@ class Emitter:
                 replaced.append(f"k{c.shared}")
                 values.append(f"asarray({self.slot(c.value)}, order='C')")
                 continue
-            for w in c.writes:
-                inputs = ", ".join(self.slot(s) for s in w.inputs)
-                slot = program.first_shared + c.shared
-                writes.append(
-                    f"{self.bind('prepare', prepare)}(v{slot}, {self.bind('index', w.index)}, ({inputs}{',' if inputs else ''}), "
-                    f"{self.slot(w.value)}, {w.kind!r}, {w.checked})"
-                )
+            writes += [self._prepared(program.first_shared + c.shared, w) for w in c.writes]
         if not replaced and not writes:
             return ()
         if not replaced and len(writes) == 1:
@@ -154,6 +183,8 @@ def _tuple(items: Sequence[str]) -> str:
 
 
 _WRITES = ("set_subtensor", "inc_subtensor")
+_SHAPED = ("reshape", "broadcast_to", "sum_to", "fitting_mask")
+"""Ops of a tensor and lengths."""
 
 # --- ops that are written out
 
@@ -242,8 +273,15 @@ def _map_rows(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     return f"{e.bind('mapped', mapped)}({', '.join(args)})"
 
 
+def _sum(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    axes = i.params["axes"]
+    everything = len(axes) == e.program.types[i.args[0]].ndim
+    return f"{e.bind('sum', np.add.reduce)}({args[0]}, {None if everything else axes})"
+
+
 _FORMS: Mapping[str, Callable[[Emitter, Instruction, Sequence[str]], str]] = {
     "length": _length,
+    "sum": _sum,
     "reshape": _reshape,
     "broadcast_to": _shaped,
     "sum_to": _shaped,

@@ -92,12 +92,8 @@ def copy(x: Array) -> Array:
     return np.array(x, order="C")
 
 
-def total(x: Array, axes: tuple[int, ...]) -> Any:
-    return np.add.reduce(x, axis=None if len(axes) == np.ndim(x) else axes)
-
-
 def product(x: Array, axes: tuple[int, ...]) -> Any:
-    return np.multiply.reduce(x, axis=axes)
+    return np.multiply.reduce(x, axis=axes, dtype=x.dtype)
 
 
 def largest(x: Array, axes: tuple[int, ...]) -> Any:
@@ -119,13 +115,13 @@ def cumprod(x: Array, axis: int) -> Any:
 def sum_to(g: Array, *dims: int) -> Any:
     """`g` summed over leading axes, and over those that `dims` has with length 1 and g has not."""
     if g.shape == dims:
-        return g.copy()
+        return g
     lead = g.ndim - len(dims)
     axes = tuple(range(lead)) + tuple(i for i in range(lead, g.ndim) if dims[i - lead] == 1 and g.shape[i] != 1)
     result = np.add.reduce(g, axis=axes, keepdims=True) if axes else g
     if result.shape[lead:] != dims:
         raise ValueError(f"sum_to: {g.shape} does not reduce to {dims}")
-    return np.array(result.reshape(dims))
+    return result.reshape(dims)
 
 
 def concatenate(*xs: Array, axis: int) -> Array:
@@ -178,7 +174,7 @@ def argmin(x: Array, axis: int) -> Any:
     return np.argmin(x, axis=axis)
 
 
-def arange(start: Array, stop: Array, step: Array) -> Array:
+def arange(start: Any, stop: Any, step: Any) -> Any:
     return np.arange(start, stop, step, dtype=np.asarray(start).dtype)
 
 
@@ -241,7 +237,6 @@ LOWERINGS: Mapping[str, Callable[..., Any]] = {
     "where": where,
     "cast": cast,
     "copy": copy,
-    "sum": total,
     "prod": product,
     "max": largest,
     "min": smallest,

@@ -1,8 +1,9 @@
 """Writing into parts of an array, in place: ``prepare`` checks everything and gives a call that cannot fail.
 
-Adding rows goes through SciPy's ``csc_matvecs``: an n x B sparse matrix, whose column j has a one in row ids[j], times the
-B x D matrix of values, added in place. It is several times faster than ``np.add.at`` and adds repeated rows in
-order; but it checks nothing and is private to SciPy, so it is probed on first use, and replaced where the probe fails.
+Adding rows goes through SciPy's ``csc_matvecs``: an n x B sparse matrix, whose column j has a one in row ids[j],
+times the B x D matrix of values, added in place. It is several times faster than ``np.add.at`` and adds repeated rows
+in order; but it checks nothing and is private to SciPy, so it is probed on first use, and replaced where the probe
+fails.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def prepare(table: Array, index: Index, inputs: Sequence[Any], value: Any, kind:
     """
     leading = _leading_arrays(index)
     if kind == "inc" and leading == 1 and inputs[0].__class__ is np.ndarray and table.ndim:
-        return _prepare_rows(table, inputs[0], value, checked)
+        return _adder(table.dtype).prepare(table, inputs[0], value, checked)
     inputs = [np.asarray(i) for i in inputs]
     value = np.asarray(value)
     if not any(inputs[slot].ndim for _, slot in index.arrays):
@@ -45,7 +46,7 @@ def prepare(table: Array, index: Index, inputs: Sequence[Any], value: Any, kind:
         return partial(table.__setitem__, index.key(inputs), value)
     if leading > 1 and table.flags.c_contiguous:
         flat, ids = _linear(table, [inputs[slot] for _, slot in index.arrays], leading)
-        return _prepare_rows(flat, ids, value, checked=True)
+        return _adder(table.dtype).prepare(flat, ids, value, checked=True)
     return partial(np.add.at, table, index.key(inputs), value)
 
 
@@ -69,45 +70,69 @@ def _linear(table: Array, arrays: Sequence[Array], leading: int) -> tuple[Array,
     return table.reshape(rows, *table.shape[leading:]), ids
 
 
-def _prepare_rows(table: Array, ids: Array, value: Any, checked: bool) -> Call:
-    n = len(table)
-    ids = _row_numbers(ids, n, checked)
-    rows = (*ids.shape, *table.shape[1:])
-    if value.__class__ is not np.ndarray or value.shape != rows:
-        _check_fits(np.shape(value), rows)
-        value = np.broadcast_to(value, rows)
-    if not ids.size or not value.size:
-        return _nothing
-    add_rows = row_adder(table.dtype)
-    if add_rows is None or not table.flags.c_contiguous:
-        return partial(np.add.at, table, ids, value)
-    count = ids.size
-    starts, weights = _columns(count, table.dtype)
-    return partial(
-        add_rows, n, count, value.size // count, starts, ids.ravel(), weights, value.ravel(), table.reshape(-1)
-    )
+class RowAdder:
+    """Prepares additions of rows to tables of one dtype; keeps what depends only on the number of rows."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.add = row_adder(dtype)
+        self.dtype = dtype
+        self.columns = (-1, np.empty(0), np.empty(0))
+
+    def prepare(self, table: Array, ids: Any, value: Any, checked: bool) -> Call:
+        """A call that adds ``value[j]`` to ``table[ids[j]]`` for every j; raises IndexError for ids out of range.
+
+        table: C-contiguous (n, …). ids: integers of any shape. value: broadcasts to ``(*ids.shape, …)``.
+        """
+        n = len(table)
+        ids = _row_numbers(np.asarray(ids), n, checked)
+        rows = ids.shape + table.shape[1:]
+        if value.__class__ is not np.ndarray or value.shape != rows:
+            _check_fits(np.shape(value), rows)
+            value = np.broadcast_to(value, rows)
+        count = ids.size
+        if not count or not value.size:
+            return _nothing
+        if self.add is None or not table.flags.c_contiguous:
+            return partial(np.add.at, table, ids, value)
+        columns = self.columns  # read once: another thread may replace them
+        if columns[0] != count:
+            self.columns = columns = (count, np.arange(count + 1), np.ones(count, self.dtype))
+        width = value.size // count
+        return partial(self.add, n, count, width, columns[1], ids.ravel(), columns[2], value.ravel(), table.reshape(-1))
+
+
+@cache
+def _adder(dtype: np.dtype[Any]) -> RowAdder:
+    return RowAdder(dtype)
 
 
 def _nothing() -> None:
     """Nothing is selected."""
 
 
+_INT64 = np.dtype(np.int64)
+
+
 def _row_numbers(ids: Array, n: int, checked: bool) -> Array:
     """`ids` as int64 in ``0 <= id < n``; negative ones wrap; raises IndexError where they cannot."""
-    if ids.dtype != np.int64:
+    if ids.dtype is not _INT64 and ids.dtype != _INT64:
         if ids.dtype == np.uint64 and ids.size and int(ids.max()) >= n:
             raise IndexError("position out of range")
-        ids = ids.astype(np.int64)
-    if not ids.size:
-        return ids
+        ids = ids.astype(_INT64)
     if ids.size <= _FEW:
-        flat = ids.ravel().tolist()
+        flat = ids.tolist() if ids.ndim == 1 else ids.ravel().tolist()
+        if not flat:
+            return ids
         low, high = min(flat), (0 if checked else max(flat))
     else:
         low, high = ids.min(), (0 if checked else ids.max())
-    if low < -n or high >= n:
+    if low < 0:
+        if low < -n:
+            raise IndexError("position out of range")
+        ids = np.where(ids < 0, ids + n, ids)
+    if high >= n:
         raise IndexError("position out of range")
-    return np.where(ids < 0, ids + n, ids) if low < 0 else ids
+    return ids
 
 
 def check_range(positions: Array, n: int) -> None:
@@ -132,22 +157,6 @@ def _check_fits(have: tuple[int, ...], want: tuple[int, ...]) -> None:
         return
     if len(have) > len(want) or any(h not in (1, w) for h, w in zip(reversed(have), reversed(want), strict=False)):
         raise ValueError(f"a value of shape {have} does not broadcast to {want}")
-
-
-_known_columns: dict[tuple[int, str], tuple[Array, Array]] = {}
-_MOST_COLUMNS = 1 << 20
-
-
-def _columns(count: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
-    """Where each column of the sparse matrix starts, and its ones; kept for sizes that come again."""
-    key = (count, dtype.str)
-    found = _known_columns.get(key)
-    if found is None:
-        found = np.arange(count + 1), np.ones(count, dtype)
-        if sum(k[0] for k in _known_columns) + count > _MOST_COLUMNS:
-            _known_columns.clear()
-        _known_columns[key] = found
-    return found
 
 
 @cache

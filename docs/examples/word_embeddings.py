@@ -30,7 +30,7 @@ QUERIES = ("war", "music", "water", "language", "king", "computer")
 
 def skip_gram(
     vectors: Table, contexts: Table, weight: float, backend: str
-) -> tuple[st.Shared, Callable[..., np.ndarray]]:
+) -> tuple[st.SharedVariable, Callable[..., np.ndarray]]:
     """vectors, contexts: (V, D) float32, both tables at the start; weight: what one negative counts against a pair.
 
     Returns the table of word vectors, and the step that trains it:

@@ -38,7 +38,7 @@ class Config:
 
     @backend.setter
     def backend(self, name: str) -> None:
-        if not isinstance(name, str) or not name:
+        if not name:
             raise DTypeError(f"config.backend: got {name!r}; expected the name of a backend")
         self._backend = name
 

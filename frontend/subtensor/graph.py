@@ -12,7 +12,8 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import CodeType
+from pathlib import Path
+from types import CodeType, MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
@@ -131,7 +132,7 @@ class Variable(Operators):
         type: TensorType,
         op: Op | None = None,
         inputs: tuple[Variable, ...] = (),
-        params: Params = {},
+        params: Params = MappingProxyType({}),
         name: str | None = None,
     ) -> None:
         self.type = type
@@ -208,7 +209,7 @@ class Constant(Variable):
         return self.data
 
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_PACKAGE = str(Path(__file__).resolve().parent) + os.sep
 _lock = threading.RLock()
 _nodes: WeakValueDictionary[Any, Variable] = WeakValueDictionary()
 

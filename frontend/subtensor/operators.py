@@ -7,7 +7,7 @@ The methods look their implementation up by name in a table that the modules of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from subtensor.errors import DTypeError, ShapeError
 
@@ -20,14 +20,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """Public functions on variables by name: what methods, NumPy's functions and ``subtensor.tensor`` call."""
 
 
-def public(function: F | None = None, *, aliases: tuple[str, ...] = ()) -> Any:
+@overload
+def public(function: F) -> F: ...
+@overload
+def public(*, aliases: tuple[str, ...] = ...) -> Callable[[F], F]: ...
+def public(function: Any = None, *, aliases: tuple[str, ...] = ()) -> Any:
     """Enter a function into the table of public functions under its own name and `aliases`."""
 
     def register(f: F) -> F:
-        for name in (f.__name__.rstrip("_"), *aliases):
-            if name in FUNCTIONS:
-                raise ValueError(f"public function {name!r} is defined twice")
-            FUNCTIONS[name] = f
+        publish(f.__name__.rstrip("_"), f, *aliases)
         return f
 
     return register if function is None else register(function)

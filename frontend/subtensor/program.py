@@ -23,6 +23,8 @@ from subtensor.constants import constant
 from subtensor.errors import MissingInputError, Unsupported
 from subtensor.graph import Array, Constant, Op, Params, Variable, define, rebuild, toposort
 from subtensor.indexing import Index
+from subtensor.ops.elementwise import ELEMENTWISE
+from subtensor.ops.shape import length
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.shared import Cell, SharedVariable
 from subtensor.types import TensorType
@@ -37,7 +39,7 @@ copy_op = define(
 """``copy(x)``: x in a buffer of its own. Only programs hold it."""
 
 VIEWS = frozenset(
-    {"transpose", "reshape", "expand_dims", "squeeze", "broadcast_to", "subtensor", "fitting_mask", "fixed_shape"}
+    {"transpose", "reshape", "expand_dims", "squeeze", "broadcast_to", "subtensor", "fitting_mask", "fixed_shape", "sum_to"}
 )
 """Ops whose result may share memory with their first input, and with nothing else."""
 
@@ -277,13 +279,26 @@ class _Builder:
         return last
 
     def overwritten(self, node: Variable, position: int, last: Mapping[Variable, int]) -> int | None:
-        """Whether a write may go into its argument's buffer."""
-        if not is_write(node):
+        """Which argument's buffer the result may go into: it holds nothing needed later, and is of the right size."""
+        if is_write(node):
+            base = node.inputs[0]
+            shared_with_others = any(self._roots(base) & self._roots(i) for i in node.inputs[1:])
+            return 0 if self._is_free(base, position, last) and not shared_with_others else None
+        if node.op is None or node.op.name not in ELEMENTWISE or not node.ndim:
             return None
-        roots = self._roots(node.inputs[0])
-        free = all(r.op is not None and last.get(r) == position for r in roots)
-        shared_with_others = any(roots & self._roots(i) for i in node.inputs[1:])
-        return 0 if free and not shared_with_others else None
+        for place, i in enumerate(node.inputs):
+            if i.dtype == node.dtype and self._is_free(i, position, last) and _same_shape(i, node):
+                return place
+        return None
+
+    def _is_free(self, node: Variable, position: int, last: Mapping[Variable, int]) -> bool:
+        """Whether nothing reads a node's buffer after this position, and it is the program's own."""
+        return all(r.op is not None and last.get(r) == position for r in self._roots(node))
+
+
+def _same_shape(x: Variable, y: Variable) -> bool:
+    """Whether two nodes surely have the same shape."""
+    return x.ndim == y.ndim and all(length(x, axis) is length(y, axis) for axis in range(x.ndim))
 
 
 def _unshared_copy(node: Variable) -> Variable:

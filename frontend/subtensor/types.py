@@ -67,11 +67,12 @@ def _dtype_name(dtype: Any) -> str:
 def as_dtype(dtype: Any) -> str:
     """The canonical name of a dtype given as a string, a type or a ``numpy.dtype``; raises DTypeError."""
     try:
-        return _dtype_name(dtype)
+        name: str = _dtype_name(dtype)
     except TypeError as error:
         if isinstance(error, DTypeError):
             raise
         raise DTypeError(f"dtype: {dtype!r} is not a dtype; expected one of {', '.join(DTYPES)}") from error
+    return name
 
 
 def is_float(dtype: str) -> bool:

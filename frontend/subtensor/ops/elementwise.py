@@ -52,6 +52,10 @@ def broadcast_length(axis: int, *inputs: Variable) -> tuple[Variable, int] | Non
     return decisive[0] if len(decisive) == 1 else None
 
 
+ELEMENTWISE: set[str] = set()
+"""The names of ops that compute each element from the elements of their inputs at the same place."""
+
+
 def elementwise(
     name: str,
     vjp: Callable[..., Sequence[Cotangent]],
@@ -67,6 +71,7 @@ def elementwise(
             for c, i in zip(vjp(g, out, *inputs), inputs, strict=True)
         ]
 
+    ELEMENTWISE.add(name)
     return define(
         name, infer=_named(name, dtype_of), vjp=summed, expand=expand, check=check, dims=broadcast_length, fresh=True
     )

@@ -1,0 +1,190 @@
+"""A whole backend in one file: NumPy, one instruction after another, and no array ever changed in place.
+
+It is written to be read beside ``docs/writing-a-backend.md``, which walks through it, and to be copied: what a library
+with immutable arrays needs is all here, and most of it is names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+import subtensor as st
+from subtensor.backend import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION, Executable
+from subtensor.errors import PluginError
+from subtensor.indexing import Index
+from subtensor.program import Instruction, Program, commit
+from subtensor.shared import Cell
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Lowering = Callable[..., Any]
+
+# --- 1. what each op does to arrays: (*arrays, **params) -> array
+
+SAME_NAME = """
+    abs sign exp expm1 log log1p sqrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh floor ceil
+    trunc rint invert add subtract multiply divide floor_divide mod power maximum minimum arctan2 less less_equal equal
+    left_shift right_shift where matmul transpose
+"""
+OF_SCIPY = "erf erfc erfinv gammaln digamma polygamma"
+
+
+def sum_to(g: Array, *dims: Array) -> Array:
+    """The transpose of ``broadcast_to``: sums over leading axes, and over those that were stretched from length 1."""
+    target = lengths(dims)
+    lead = g.ndim - len(target)
+    stretched = tuple(lead + axis for axis, n in enumerate(target) if n == 1)
+    total = g.sum(axis=(*range(lead), *stretched), keepdims=True)
+    return fixed_shape(total.squeeze(tuple(range(lead))), target)
+
+
+def fixed_shape(x: Array, shape: Sequence[int | None]) -> Array:
+    if any(want not in (None, have) for have, want in zip(x.shape, shape, strict=True)):
+        raise ValueError(f"shape {x.shape} where {shape} was promised")
+    return x
+
+
+def lengths(dims: Sequence[Array]) -> tuple[int, ...]:
+    """Lengths come as 0-d integer arrays, after the tensor that they are for."""
+    return tuple(int(d) for d in dims)
+
+
+def subtensor(x: Array, *inputs: Array, index: Index) -> Any:
+    return x[index.key(inputs)]
+
+
+def set_subtensor(x: Array, y: Array, *inputs: Array, index: Index) -> Array:
+    result = x.copy()
+    result[index.key(inputs)] = y  # of several writes to one element, the last in C order stays
+    return result
+
+
+def inc_subtensor(x: Array, y: Array, *inputs: Array, index: Index) -> Array:
+    result = x.copy()
+    np.add.at(result, index.key(inputs), y)  # every occurrence counts
+    return result
+
+
+LOWERINGS: dict[str, Lowering] = {
+    **{name: getattr(np, name) for name in SAME_NAME.split()},
+    **{name: getattr(special, name) for name in OF_SCIPY.split()},
+    "neg": np.negative,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "expand_dims": lambda x, axes: np.expand_dims(x, axis=axes),
+    "squeeze": lambda x, axes: np.squeeze(x, axis=axes),
+    "cast": lambda x, dtype: x.astype(dtype),
+    "copy": lambda x: x.copy(),
+    "length": lambda x, axis: x.shape[axis],
+    "reshape": lambda x, *dims: x.reshape(lengths(dims)),
+    "broadcast_to": lambda x, *dims: np.broadcast_to(x, lengths(dims)),
+    "sum_to": sum_to,
+    "fixed_shape": fixed_shape,
+    "fitting_mask": lambda mask, *dims: fixed_shape(mask, lengths(dims)),
+    "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
+    "stack": lambda *xs: np.stack(xs),
+    "arange": lambda start, stop, step: np.arange(start, stop, step, dtype=start.dtype),
+    "einsum": lambda a, b, spec: np.einsum(spec, a, b),
+    "sum": lambda x, axes: np.sum(x, axis=axes),
+    "prod": lambda x, axes: np.prod(x, axis=axes),
+    "max": lambda x, axes: np.max(x, axis=axes),
+    "min": lambda x, axes: np.min(x, axis=axes),
+    "argmax": np.argmax,
+    "argmin": np.argmin,
+    "cumsum": np.cumsum,
+    "cumprod": np.cumprod,
+    "sort": np.sort,
+    "argsort": lambda x, axis: np.argsort(x, axis, kind="stable"),
+    "searchsorted": np.searchsorted,
+    "flatnonzero": np.flatnonzero,
+    "subtensor": subtensor,
+    "set_subtensor": set_subtensor,
+    "inc_subtensor": inc_subtensor,
+}
+
+# --- 2. how a program runs
+
+
+def run(
+    program: Program, lowerings: Mapping[str, Lowering], inputs: Sequence[Array], state: Sequence[Array]
+) -> list[Any]:
+    """The value of every slot: inputs, shared variables, constants, then one result for each instruction."""
+    slots: list[Any] = [*inputs, *state, *(c.data for c in program.constants)]
+    for instruction in program.instructions:
+        args = [slots[a] for a in instruction.args]
+        if instruction.op.name == "map_rows":
+            result = map_rows(instruction, lowerings, args)
+        else:
+            result = lowerings[instruction.op.name](*args, **instruction.params)
+        slots.append(np.asarray(result, dtype=instruction.type.dtype))
+    return slots
+
+
+def map_rows(instruction: Instruction, lowerings: Mapping[str, Lowering], args: Sequence[Array]) -> Array:
+    """The program `body` once for each row of its first inputs; the others are the same each time."""
+    body, rows = instruction.body, instruction.params["body"].rows
+    assert body is not None
+    given, dims = args[: len(body.inputs)], args[len(body.inputs) :]
+    result = np.empty((len(given[0]), *lengths(dims)), instruction.type.dtype)
+    for k in range(len(result)):
+        values = run(body, lowerings, [*(r[k] for r in given[:rows]), *given[rows:]], [])
+        result[k] = values[body.outputs[0]]
+    return result
+
+
+def updated(program: Program, slots: Sequence[Array]) -> list[Array]:
+    """The new value of each shared variable that the program updates, in the order of its commits."""
+    values = []
+    for c in program.commits:
+        value = slots[program.first_shared + c.shared if c.value is None else c.value]
+        for write in c.writes:
+            put = set_subtensor if write.kind == "set" else inc_subtensor
+            value = put(value, slots[write.value], *(slots[i] for i in write.inputs), index=write.index)
+        values.append(value)
+    return values
+
+
+# --- 3. the backend, and the hook that offers it
+
+
+class TinyBackend:
+    """See ``subtensor.backend.Backend`` for what each attribute means."""
+
+    name = "tiny"
+    spec_version = SPEC_VERSION
+    capabilities = CAPABILITIES
+    operations = frozenset({*LOWERINGS, "map_rows"})
+
+    def compile(self, program: Program, *, lowerings: Mapping[str, Lowering] = NO_LOWERINGS) -> Executable:
+        """lowerings: functions ``(*arrays, **params) -> array``, as those of this file."""
+        if twice := sorted(self.operations & set(lowerings)):
+            raise PluginError(f"backend {self.name!r}: a plugin brings lowerings of {twice}, which it has itself")
+        every = {**LOWERINGS, **lowerings}
+        targets = [c.shared for c in program.commits]
+
+        def execute(inputs: tuple[Array, ...], cells: tuple[Cell, ...]) -> tuple[Array, ...]:
+            with np.errstate(all="ignore"):  # NaN and infinities are results, not warnings
+                slots = run(program, every, inputs, [cell.data for cell in cells])
+                values = updated(program, slots)
+            commit([cells[i] for i in targets], values)  # nothing can fail after this line
+            return tuple(slots[o] for o in program.outputs)
+
+        return execute
+
+    def from_numpy(self, value: Array) -> Array:
+        return value.copy()
+
+    def to_numpy(self, array: Array) -> Array:
+        return array.copy()
+
+
+_backend = TinyBackend()
+
+
+@st.hookimpl
+def subtensor_backend() -> TinyBackend:
+    return _backend
