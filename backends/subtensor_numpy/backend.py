@@ -21,9 +21,14 @@ class _Quiet(threading.local):
     """A context, one for each thread, in which NumPy does not warn: entering it costs far less than ``np.errstate``."""
 
     def __init__(self) -> None:
-        context = contextvars.copy_context()
-        context.run(np.seterr, all="ignore")
-        self.run = context.run
+        self.run = _quiet_context().run
+        self.busy = False
+
+
+def _quiet_context() -> contextvars.Context:
+    context = contextvars.copy_context()
+    context.run(np.seterr, all="ignore")
+    return context
 
 
 _quiet = _Quiet()
@@ -44,7 +49,13 @@ class NumpyBackend:
         function = Emitter(program, lowerings).function()
 
         def run(inputs: tuple[Array, ...], cells: tuple[Cell, ...]) -> tuple[Array, ...]:
-            return _quiet.run(function, inputs, cells)
+            if _quiet.busy:  # a lowering that itself calls a compiled function: a context is entered only once
+                return _quiet_context().run(function, inputs, cells)
+            _quiet.busy = True
+            try:
+                return _quiet.run(function, inputs, cells)
+            finally:
+                _quiet.busy = False
 
         run.source = function.source  # type: ignore[attr-defined]  # for those who want to read it
         return run

@@ -40,7 +40,7 @@ class Emitter:
         for name, known in self.space.items():
             if known is value:
                 return name
-        name = f"{prefix}_{len(self.space)}"
+        name = f"{prefix if prefix.isidentifier() else 'f'}_{len(self.space)}"
         self.space[name] = value
         return name
 
@@ -55,7 +55,7 @@ class Emitter:
             length = self.made[slot]
             return f"{self.slot(length.args[0])}.shape[{length.params['axis']}]"
         known = self.program.known(slot)
-        return f"v{slot}" if known is None or known.ndim else str(known.item())
+        return self.slot(slot) if known is None or known.ndim else str(known.item())
 
     # --- what is used where
 
@@ -103,7 +103,7 @@ class Emitter:
         if special_form is not None:
             return special_form(self, i, args)
         if name in UFUNCS and i.overwrites is not None:
-            args = [*args, args[i.overwrites]]  # a ufunc's last argument is where the result goes
+            args = [*args, f"out={args[i.overwrites]}"]
         if name in LOWERINGS:
             return self._call(LOWERINGS[name], args, i.params)
         if name in SCIPY:
@@ -276,7 +276,8 @@ def _map_rows(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
 def _sum(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     axes = i.params["axes"]
     everything = len(axes) == e.program.types[i.args[0]].ndim
-    return f"{e.bind('sum', np.add.reduce)}({args[0]}, {None if everything else axes})"
+    dtype = "" if i.type.dtype.startswith("float") else f", {i.type.dtype!r}"  # NumPy would widen small integers
+    return f"{e.bind('sum', np.add.reduce)}({args[0]}, {None if everything else axes}{dtype})"
 
 
 _FORMS: Mapping[str, Callable[[Emitter, Instruction, Sequence[str]], str]] = {

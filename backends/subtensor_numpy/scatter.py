@@ -35,7 +35,7 @@ def prepare(table: Array, index: Index, inputs: Sequence[Any], value: Any, kind:
     inputs = [np.asarray(i) for i in inputs]
     value = np.asarray(value)
     if not any(inputs[slot].ndim for _, slot in index.arrays):
-        view = table[(*index.key(inputs), Ellipsis)]
+        view = table[(*index.key([int(i) for i in inputs]), Ellipsis)]  # 0-d arrays would make a copy, not a view
         _check_fits(value.shape, view.shape)
         return partial(np.add, view, value, view) if kind == "inc" else partial(view.__setitem__, Ellipsis, value)
     if not checked:

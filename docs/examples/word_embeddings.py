@@ -18,12 +18,12 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-from embedding_tools.corpus import Corpus, TrainingError, batches, read_corpus, text_file, wikipedia_sample
-from embedding_tools.evaluate import Table, WordSimilarity, nearest, save_word2vec, telling_words, train_gensim
-from embedding_tools.pictures import draw_loss, draw_projection
 from tqdm import tqdm
 
 import subtensor as st
+from embedding_tools.corpus import Corpus, TrainingError, batches, read_corpus, text_file, wikipedia_sample
+from embedding_tools.evaluate import Table, WordSimilarity, nearest, save_word2vec, telling_words, train_gensim
+from embedding_tools.pictures import draw_loss, draw_projection
 
 QUERIES = ("war", "music", "water", "language", "king", "computer")
 

@@ -62,7 +62,7 @@ def __getattr__(name: str) -> _Any:
     raise AttributeError(f"module 'subtensor' has no attribute {name!r}")
 
 
-__all__ = [
+__all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "BackendNotFoundError",
     "BoundsError",
     "CallError",

@@ -19,6 +19,8 @@ class Config:
     def __init__(self) -> None:
         self.floatX = os.environ.get("SUBTENSOR_FLOATX", "float64")
         self.backend = os.environ.get("SUBTENSOR_BACKEND", "numpy")
+        self.check_promises = False
+        """Whether functions check what ``assume_unique`` promises, at each call; read when a function is compiled."""
 
     @property
     def floatX(self) -> str:
@@ -43,11 +45,11 @@ class Config:
         self._backend = name
 
     @contextmanager
-    def change_flags(self, **flags: str) -> Iterator[None]:
+    def change_flags(self, **flags: str | bool) -> Iterator[None]:
         """Set flags for the length of a ``with`` block."""
         for name in flags:
-            if name not in ("floatX", "backend"):
-                raise AttributeError(f"config has no flag {name!r}; expected floatX or backend")
+            if name not in ("floatX", "backend", "check_promises"):
+                raise AttributeError(f"config has no flag {name!r}; expected floatX, backend or check_promises")
         before = {name: getattr(self, name) for name in flags}
         try:
             for name, value in flags.items():

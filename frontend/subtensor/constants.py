@@ -39,7 +39,7 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
         array = np.asarray(value)
         if array.dtype == object or array.dtype.kind in "USVcMm":
             raise DTypeError(
-                f"constant: cannot make a tensor of {_shorten(value)} (NumPy dtype {array.dtype}); "
+                f"constant: cannot make a tensor of {shorten(value)} (NumPy dtype {array.dtype}); "
                 "expected bools, integers or floats"
             )
         if isinstance(value, list | tuple):
@@ -93,6 +93,7 @@ def promoted(where: str, *values: Any, to: str | None = None) -> list[Variable]:
     return [constant_node(scalar_array(v, to, where)) if is_weak(v) else FUNCTIONS["cast"](v, to) for v in operands]
 
 
-def _shorten(value: object) -> str:
+def shorten(value: object) -> str:
+    """A value's ``repr``, cut for messages."""
     text = repr(value)
     return text if len(text) < 80 else text[:77] + "..."

@@ -45,6 +45,8 @@ def diagnose(program: Program, inputs: Sequence[Array], state: Sequence[Array], 
         op.infer(*args, **params)
         if op.check is not None:
             op.check(*args, **params)
+        if instruction.body is not None:
+            _diagnose_rows(instruction.body, params["body"].rows, [a.known for a in args], evaluate)
         with np.errstate(all="ignore"):
             result = evaluate(instruction, [a.known for a in args])
         slots.append(Value(np.asarray(result), instruction.node.label))
@@ -57,3 +59,10 @@ def diagnose(program: Program, inputs: Sequence[Array], state: Sequence[Array], 
             op.infer(target, value, *index_inputs, index=write.index)
             if op.check is not None:
                 op.check(target, value, *index_inputs, index=write.index)
+
+
+def _diagnose_rows(body: Program, rows: int, args: Sequence[Array], evaluate: Evaluate) -> None:
+    """The body of ``map_rows``, once for each row of the first `rows` arguments."""
+    given = args[: len(body.inputs)]
+    for k in range(len(given[0])):
+        diagnose(body, [*(a[k] for a in given[:rows]), *given[rows:]], (), evaluate)

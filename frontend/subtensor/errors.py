@@ -67,6 +67,14 @@ class UpdateTypeError(UpdateError, TypeError):
     """An update changes the dtype or the shape of a shared variable."""
 
 
+class OptimizerError(SubtensorError, ValueError):
+    """An optimizer was given options that do not go together, or parameters or state that do not fit."""
+
+
+class CheckpointError(SubtensorError, ValueError):
+    """A checkpoint is damaged, foreign, or of another model than the one that it is loaded into."""
+
+
 class CallError(SubtensorError, TypeError):
     """A compiled function was called with missing, extra or misnamed arguments."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
 from subtensor import plugins
 from subtensor.backend import Backend, Executable
+from subtensor.calling import caller
 from subtensor.config import config
 from subtensor.constants import as_tensor
 from subtensor.diagnosis import diagnose
@@ -158,44 +158,26 @@ class Function:
         self.backend = backend
         self._parameters = tuple(parameters)
         self._by_name = {p.name: i for i, p in enumerate(parameters) if p.name is not None}
-        self._fast = tuple((p.dtype, p.ndim) if p.free else (None, 0) for p in parameters)
         self._execute = executable
-        self._cells = tuple(s.cell for s in program.shared)
-        self._locks = tuple(c.lock for c in sorted(self._cells, key=lambda c: c.number))
-        self._lock = self._locks[0] if len(self._locks) == 1 else None
+        self._call = caller(
+            [(p.dtype, p.ndim) if p.free else None for p in parameters],
+            self._convert,
+            [s.cell for s in program.shared],
+            backend,
+            executable,
+            self._diagnose,
+        )
         self._pack = pack
         self.graph = graph
         self.__name__ = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs or len(args) != len(self._fast):
+        if kwargs or len(args) != len(self._parameters):
             args = self._bind(args, kwargs)
-        for (dtype, ndim), value in zip(self._fast, args, strict=True):
-            if value.__class__ is not np.ndarray or value.dtype is not dtype or value.ndim != ndim:
-                args = tuple(p.convert(v) for p, v in zip(self._parameters, args, strict=True))
-                break
-        lock = self._lock
-        if lock is not None:
-            with lock:
-                return self._pack(self._run(args))
-        with ExitStack() as held:
-            for each in self._locks:
-                held.enter_context(each)
-            return self._pack(self._run(args))
+        return self._pack(self._call(*args))
 
-    def _run(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        home = self.backend
-        cells = self._cells
-        for cell in cells:
-            if cell.home is not home:
-                cell.move(home)
-        try:
-            return self._execute(args, cells)
-        except SubtensorError:
-            raise
-        except Exception:
-            self._diagnose(args)
-            raise
+    def _convert(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(p.convert(v) for p, v in zip(self._parameters, args, strict=True))
 
     def _diagnose(self, args: tuple[Any, ...]) -> None:
         """Raise the error that the frontend defines for what a backend noticed."""

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from subtensor.constants import as_tensor
+from subtensor.constants import as_tensor, shorten
 from subtensor.errors import BoundsError, DomainError, IndexingError, counted
 from subtensor.graph import Argument, Array, Constant, Variable
 from subtensor.types import Dim, Shape, broadcast_shapes, is_integer
@@ -140,14 +140,14 @@ class Index:
 
     def result_shape(self, where: str, shape: Shape, inputs: Sequence[Argument]) -> Shape:
         """The static shape of ``x[index]``; raises where the index arrays do not broadcast together."""
-        sliced = [slice_length(p, shape[axis], inputs) for axis, p in self.slices]
+        sliced = [slice_length(p, shape[axis], inputs, where) for axis, p in self.slices]
         slots = [slot for _, slot in self.arrays]
         if not slots:
             return tuple(sliced)
         try:
             block = broadcast_shapes(where, [inputs[s].type.shape for s in slots], [inputs[s].label for s in slots])
         except ValueError as error:
-            raise IndexingError(f"{error}: index arrays must broadcast together") from None
+            raise IndexingError(f"{error}, since index arrays broadcast together") from None
         at = self.array_axis
         return (*sliced[:at], *block, *sliced[at:])
 
@@ -160,7 +160,7 @@ def _bound_value(bound: Bound, inputs: Sequence[Argument]) -> tuple[bool, int | 
     return True, bound
 
 
-def slice_length(part: Slice, dim: Dim, inputs: Sequence[Argument]) -> Dim:
+def slice_length(part: Slice, dim: Dim, inputs: Sequence[Argument], where: str = "slice") -> Dim:
     """How many elements a slice takes from an axis of length `dim`, where that can be told."""
     if part.is_full:
         return dim
@@ -169,7 +169,7 @@ def slice_length(part: Slice, dim: Dim, inputs: Sequence[Argument]) -> Dim:
         return None
     start, stop, step = (value for _, value in bounds)
     if step == 0:
-        raise IndexingError("slice: the step is 0; expected a positive or negative integer")
+        raise IndexingError(f"{where}: the step of a slice is 0; expected a positive or negative integer")
     if dim is not None:
         return len(range(*slice(start, stop, step).indices(dim)))
     if step is not None and step < 0:
@@ -190,7 +190,11 @@ class NewAxis:
     """Entry of a parsed index: ``None``."""
 
 
-Entry: TypeAlias = "slice | Variable | Mask | NewAxis"
+class Gap:
+    """Entry of a parsed index: a ``...`` that stands for no axis. As in NumPy, it still keeps index arrays apart."""
+
+
+Entry: TypeAlias = "slice | Variable | Mask | NewAxis | Gap"
 
 
 def parse(key: Any, ndim: int, what: str) -> list[Entry]:
@@ -221,19 +225,24 @@ def parse(key: Any, ndim: int, what: str) -> list[Entry]:
             "remove some, or add axes with None"
         )
     at = len(entries) if ellipsis_at is None else ellipsis_at
-    entries[at:at] = [slice(None)] * (ndim - used)
+    missing = ndim - used
+    entries[at:at] = [slice(None)] * missing if missing or ellipsis_at is None else [Gap()]
     return entries
 
 
 def _consumes(entry: Entry) -> int:
     if isinstance(entry, Mask):
         return entry.mask.ndim
-    return 0 if isinstance(entry, NewAxis) else 1
+    return 0 if isinstance(entry, NewAxis | Gap) else 1
 
 
 def _refuse(item: object, what: str) -> IndexingError:
-    dtype = getattr(item, "dtype", None)
-    got = f"{item!r}" + (f" of dtype {dtype}" if dtype is not None and not isinstance(item, Variable) else "")
+    if isinstance(item, Variable):
+        got = f"{item.label} of type {item.type}"
+    elif isinstance(item, np.ndarray):
+        got = f"an array of dtype {item.dtype}"
+    else:
+        got = f"{shorten(item)} of type {type(item).__name__}"
     return IndexingError(
         f"{what}: {got} is not an index; expected integers, slices, '...', None, "
         "integer arrays or boolean masks (use .astype('int64') if the values are whole numbers)"
@@ -241,7 +250,7 @@ def _refuse(item: object, what: str) -> IndexingError:
 
 
 def _positions(item: Any, what: str) -> Variable | Mask:
-    if isinstance(item, str | bytes | dict | set) or isinstance(item, float | complex):
+    if isinstance(item, str | bytes | dict | set | float | complex):
         raise _refuse(item, what)
     if isinstance(item, list | tuple) and _is_empty(item):
         return as_tensor(np.zeros(np.shape(item), dtype=np.int64))
@@ -295,7 +304,8 @@ def check_positions(index: Index, x: Argument, inputs: Sequence[Argument]) -> No
     for axis, slot in index.arrays:
         size = x.type.shape[axis]
         values = inputs[slot].known
-        assert size is not None and values is not None
+        assert size is not None
+        assert values is not None
         wrong = (values < -size) | (values >= size) if values.dtype.kind == "i" else values >= size
         if not wrong.any():
             continue

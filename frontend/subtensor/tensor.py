@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import subtensor
@@ -11,6 +12,25 @@ from subtensor.operators import FUNCTIONS
 __all__ = [name for name in subtensor.__all__ if name != "tensor"]
 
 tensor = leaves.tensor
+
+nnet = SimpleNamespace(
+    **{
+        name: FUNCTIONS[name]
+        for name in (
+            "binary_crossentropy",
+            "categorical_crossentropy",
+            "elu",
+            "hard_sigmoid",
+            "logsoftmax",
+            "relu",
+            "sigmoid",
+            "sigmoid_binary_crossentropy",
+            "softmax",
+            "softplus",
+        )
+    }
+)
+"""Theano's ``T.nnet``."""
 
 
 def __getattr__(name: str) -> Any:

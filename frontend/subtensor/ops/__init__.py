@@ -2,6 +2,7 @@
 
 from subtensor.ops import (
     creation,
+    distinct,
     elementwise,
     gradient,
     linalg,
@@ -16,6 +17,7 @@ from subtensor.ops import (
 
 __all__ = [
     "creation",
+    "distinct",
     "elementwise",
     "gradient",
     "linalg",

@@ -96,12 +96,14 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Variable:
 
 
 @public
-def zeros_like(x: Any, dtype: Any = None, **_: Any) -> Variable:
+def zeros_like(x: Any, dtype: Any = None, opt: bool = False) -> Variable:
+    """Zeros of x's shape, and dtype unless another is given. opt: accepted for programs written for the peers."""
     return full_like(x, 0, dtype)
 
 
 @public
-def ones_like(x: Any, dtype: Any = None, **_: Any) -> Variable:
+def ones_like(x: Any, dtype: Any = None, opt: bool = False) -> Variable:
+    """Ones; as ``zeros_like``."""
     return full_like(x, 1, dtype)
 
 
@@ -118,6 +120,7 @@ def expand(x: Variable, axis: int) -> Variable:
 
 @public
 def identity_like(x: Any, dtype: Any = None) -> Variable:
+    """A matrix of x's shape with ones on its diagonal."""
     x = as_tensor(x)
     return eye(length(x, 0), length(x, 1), 0, dtype or x.dtype)
 
@@ -133,14 +136,14 @@ def _below(x: Variable, k: Any) -> Variable:
 def tril(m: Any, k: Any = 0) -> Variable:
     """m with the elements above the k-th diagonal set to zero."""
     m = as_tensor(m)
-    return call("where", _below(m, k), m, 0)
+    return call("where", _below(m, k), m, constant(0, dtype=m.dtype))
 
 
 @public
 def triu(m: Any, k: Any = 0) -> Variable:
     """m with the elements below the k-th diagonal set to zero."""
     m = as_tensor(m)
-    return call("where", _below(m, k - 1), 0, m)
+    return call("where", _below(m, k - 1), constant(0, dtype=m.dtype), m)
 
 
 @public

@@ -362,8 +362,10 @@ def power_(x: Any, y: Any) -> Variable:
     """``x ** y``. Small whole exponents of floats become products; integer bases need exponents >= 0."""
     if isinstance(y, int) and type(y) is not bool:
         base = as_tensor(x)
+        if base.dtype == "bool":
+            base = cast(base, result_dtype("bool", y))
         if y == 1:
-            return base if base.dtype != "bool" else cast(base, "int8")
+            return base
         if y == 2:
             return call("square", base)
         if y < 0 and is_discrete(base.dtype):
@@ -378,9 +380,7 @@ def power_(x: Any, y: Any) -> Variable:
 @public(aliases=("arctan_2",))
 def arctan2_(y: Any, x: Any) -> Variable:
     """The angle of the point (x, y), in radians, in (-pi, pi]."""
-    y, x = promoted("arctan2", y, x)
-    dtype = float_dtype(y.dtype)
-    return arctan2(cast(y, dtype), cast(x, dtype))
+    return arctan2(*common_float(y, x, where="arctan2"))
 
 
 @public(aliases=("neq", "ne"))
@@ -400,32 +400,38 @@ def invert_(x: Any) -> Variable:
 
 @public
 def logical_and(x: Any, y: Any) -> Variable:
+    """Whether both are nonzero, elementwise."""
     return and_(_truth(as_tensor(x)), _truth(as_tensor(y)))
 
 
 @public
 def logical_or(x: Any, y: Any) -> Variable:
+    """Whether either is nonzero, elementwise."""
     return or_(_truth(as_tensor(x)), _truth(as_tensor(y)))
 
 
 @public
 def logical_xor(x: Any, y: Any) -> Variable:
+    """Whether exactly one is nonzero, elementwise."""
     return xor_(_truth(as_tensor(x)), _truth(as_tensor(y)))
 
 
 @public
 def logical_not(x: Any) -> Variable:
+    """Whether x is zero, elementwise."""
     return invert(_truth(as_tensor(x)))
 
 
 @public
 def isnan(x: Any) -> Variable:
+    """Whether x is NaN, elementwise."""
     x = as_tensor(x)
     return invert(equal(x, x))
 
 
 @public
 def isinf(x: Any) -> Variable:
+    """Whether x is an infinity, elementwise."""
     x = as_tensor(x)
     if is_discrete(x.dtype):
         return call("zeros_like", x, "bool")
@@ -434,6 +440,7 @@ def isinf(x: Any) -> Variable:
 
 @public
 def isfinite(x: Any) -> Variable:
+    """Whether x is neither NaN nor an infinity, elementwise."""
     x = as_tensor(x)
     if is_discrete(x.dtype):
         return call("ones_like", x, "bool")
@@ -450,8 +457,10 @@ def same_kind(source: Variable, target: Variable, what: str) -> Variable:
     return cast(source, target.dtype)
 
 
-def common_float(*values: Any) -> list[Variable]:
-    """Operands promoted to a common float dtype."""
-    nodes = promoted("promotion", *values)
-    dtype = float_dtype(result_dtype(nodes[0].dtype))
-    return [cast(n, dtype) for n in nodes]
+def common_float(*values: Any, where: str = "promotion") -> list[Variable]:
+    """Operands brought to the float dtype in which NumPy evaluates functions of several floats, such as ``arctan2``."""
+    if any(is_weak(v) for v in values):
+        dtype = float_dtype(promoted(where, *values)[0].dtype)
+    else:
+        dtype = result_dtype(*(float_dtype(as_tensor(v).dtype) for v in values))
+    return [cast(v, dtype) for v in values]

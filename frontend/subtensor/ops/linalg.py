@@ -91,6 +91,7 @@ def inner(a: Any, b: Any) -> Variable:
 
 @public
 def vdot(a: Any, b: Any) -> Variable:
+    """The inner product of the flattened tensors."""
     return dot(call("flatten", a), call("flatten", b))
 
 

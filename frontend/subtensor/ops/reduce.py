@@ -108,7 +108,7 @@ def _arg_infer(name: str) -> Any:
     return infer
 
 
-def _arg_dims(axis: int, x: Variable, **params: int) -> Length:
+def _arg_dims(axis: int, x: Variable, /, **params: int) -> Length:
     return _kept(axis, x, (params["axis"],))
 
 
@@ -116,7 +116,7 @@ _argmax = define("argmax", infer=_arg_infer("argmax"), vjp=lambda g, out, x, axi
 _argmin = define("argmin", infer=_arg_infer("argmin"), vjp=lambda g, out, x, axis: [ZERO], dims=_arg_dims, fresh=True)
 
 
-def _scan_dims(axis: int, x: Variable, **_: int) -> Length:
+def _scan_dims(axis: int, x: Variable, /, **_: int) -> Length:
     return x, axis
 
 
@@ -164,8 +164,9 @@ _sum_to = define("sum_to", infer=_sum_to_infer, vjp=_sum_to_vjp, dims=lambda axi
 
 
 @public
-def sum_to_shape_of(g: Variable, like: Variable) -> Variable:
+def sum_to_shape_of(g: Any, like: Any) -> Variable:
     """`g` summed over the axes along which `like` had to be broadcast to g's shape: the transpose of broadcasting."""
+    g, like = as_tensor(g), as_tensor(like)
     lead = g.ndim - like.ndim
     dims = lengths(like)
     leading = tuple(range(lead))
@@ -251,6 +252,7 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
 
 @public
 def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> tuple[Variable, Variable]:
+    """The pair of ``max`` and ``argmax``."""
     return max_(x, axis, keepdims), argmax(x, axis, keepdims)
 
 
@@ -258,7 +260,7 @@ def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> t
 def all_(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
     """Whether all elements over `axis` are nonzero."""
     x, axes = _reduction(x, axis, "all")
-    zeros = cast(call("logical_not", x), INDEX)
+    zeros = call("logical_not", x)
     return equal(sum_(zeros, axes, keepdims=keepdims), constant(0)) if axes else call("logical_not", zeros)
 
 
@@ -266,8 +268,8 @@ def all_(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
 def any_(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
     """Whether any element over `axis` is nonzero."""
     x, axes = _reduction(x, axis, "any")
-    nonzeros = cast(call("logical_not", call("logical_not", x)), INDEX)
-    return call("not_equal", sum_(nonzeros, axes, keepdims=keepdims) if axes else nonzeros, 0)
+    nonzeros = call("not_equal", x, 0)
+    return call("not_equal", sum_(nonzeros, axes, keepdims=keepdims), 0) if axes else nonzeros
 
 
 def _count(x: Variable, axes: tuple[int, ...], dtype: str) -> Variable:
@@ -284,24 +286,33 @@ def _as_float(x: Variable, dtype: Any = None) -> Variable:
 def mean_(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
     """The mean over `axis`; integers are averaged in float64. NaN over no elements."""
     x, axes = _reduction(x, axis, "mean")
-    x = _as_float(x, dtype)
-    return sum_(x, axes, keepdims=keepdims) / _count(x, axes, x.dtype) if axes else x
+    result = x.dtype if dtype is None and not is_discrete(x.dtype) else as_dtype(dtype or "float64")
+    x = cast(x, "float32" if dtype is None and result == "float16" else result)  # as NumPy: float16 sums overflow
+    if not axes:
+        return cast(x, result)
+    total = sum_(x, axes, x.dtype, keepdims)
+    return cast(call("true_divide", total, _count(x, axes, total.dtype)), result)
 
 
 @public
-def var_(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False) -> Variable:
-    """The variance over `axis`: mean squared deviation, with ``n - ddof`` for n."""
+def var_(
+    x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False, dtype: Any = None
+) -> Variable:
+    """The variance over `axis`: mean squared deviation, with ``n - ddof`` for n (``n - 1`` where `corrected`)."""
     x, axes = _reduction(x, axis, "var")
-    x = _as_float(x)
+    x = _as_float(x, dtype)
+    ddof = 1 if corrected else ddof
     deviation = x - mean_(x, axes, keepdims=True) if axes else x - x
     n = _count(x, axes, x.dtype) - ddof
     return sum_(deviation * deviation, axes, keepdims=keepdims) / n if axes else deviation
 
 
 @public
-def std_(x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False) -> Variable:
-    """The standard deviation over `axis`."""
-    return call("sqrt", var_(x, axis, ddof, keepdims))
+def std_(
+    x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False, dtype: Any = None
+) -> Variable:
+    """The standard deviation over `axis`: the square root of ``var``."""
+    return call("sqrt", var_(x, axis, ddof, keepdims, corrected, dtype))
 
 
 @public
@@ -323,17 +334,17 @@ def norm_(x: Any, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Varia
 
 
 @public
-def cumsum_(x: Any, axis: int | None = None) -> Variable:
-    """Cumulative sums along `axis`, or of the flattened tensor where None."""
+def cumsum_(x: Any, axis: int | None = None, dtype: Any = None) -> Variable:
+    """Cumulative sums along `axis`, or of the flattened tensor where None. dtypes as in ``sum``."""
     x, axis = _scanned(x, axis, "cumsum")
-    return _cumsum(cast(x, sum_dtype(x.dtype)), axis=axis)
+    return _cumsum(cast(x, dtype or sum_dtype(x.dtype)), axis=axis)
 
 
 @public
-def cumprod_(x: Any, axis: int | None = None) -> Variable:
-    """Cumulative products along `axis`, or of the flattened tensor where None."""
+def cumprod_(x: Any, axis: int | None = None, dtype: Any = None) -> Variable:
+    """Cumulative products along `axis`, or of the flattened tensor where None. dtypes as in ``prod``."""
     x, axis = _scanned(x, axis, "cumprod")
-    return _cumprod(cast(x, sum_dtype(x.dtype)), axis=axis)
+    return _cumprod(cast(x, dtype or sum_dtype(x.dtype)), axis=axis)
 
 
 def _scanned(x: Any, axis: int | None, where_: str) -> tuple[Variable, int]:
@@ -349,27 +360,19 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
     x = as_tensor(x)
     axis = normalize_axis(axis, x.ndim, "diff")
     before = [slice(None)] * axis
+    minus = "not_equal" if x.dtype == "bool" else "subtract"
     for _ in range(n):
-        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+        x = call(minus, x[(*before, slice(1, None))], x[(*before, slice(None, -1))])
     return x
 
 
 # --- log-sum-exp: its own op, for a gradient that stays finite
 
 
-def _logsumexp_infer(x: Argument, axes: tuple[int, ...]) -> TensorType:
-    return _reduced(x, axes, x.type.dtype)
-
-
 def _logsumexp_expand(x: Variable, axes: tuple[int, ...]) -> Variable:
-    top = expand_dims(_safe_max(x, axes), axes)
+    top = expand_dims(_max(x, axes=axes), axes)
     top = where(call("isfinite", top), top, 0)
     return log(_sum(call("exp", x - top), axes=axes)) + squeeze(top, axes)
-
-
-def _safe_max(x: Variable, axes: tuple[int, ...]) -> Variable:
-    """The maximum, or minus infinity over no elements, without a cotangent."""
-    return _max(call("disconnected_grad", x), axes=axes)
 
 
 def _logsumexp_vjp(g: Variable, out: Variable, x: Variable, axes: tuple[int, ...]) -> list[Cotangent]:
@@ -380,7 +383,7 @@ def _logsumexp_vjp(g: Variable, out: Variable, x: Variable, axes: tuple[int, ...
 
 _logsumexp = define(
     "logsumexp",
-    infer=_logsumexp_infer,
+    infer=_extremum_infer("logsumexp"),
     vjp=_logsumexp_vjp,
     expand=_logsumexp_expand,
     dims=_kept,
@@ -390,7 +393,7 @@ _logsumexp = define(
 
 @public
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
-    """``log(sum(exp(x)))`` over `axis` without overflow."""
+    """``log(sum(exp(x)))`` over `axis` without overflow. Raises DomainError where there are no elements."""
     x, axes = _reduction(x, axis, "logsumexp")
     x = _as_float(x)
     return _keep(_logsumexp(x, axes=axes) if axes else x, axes, keepdims)

@@ -34,8 +34,9 @@ _length = define("length", infer=_length_infer, vjp=lambda g, out, x, axis: (DIS
 
 
 @public
-def length(x: Variable, axis: int) -> Variable:
+def length(x: Any, axis: int) -> Variable:
     """The length of an axis as an int64 scalar: a constant where it is known, else read off as early as possible."""
+    x = as_tensor(x)
     while True:
         dim = x.type.shape[axis]
         if dim is not None:
@@ -67,9 +68,10 @@ def shape(x: Any) -> Variable:
 
 
 @public
-def size(x: Any) -> Variable:
-    """How many elements x has, as an int64 scalar."""
-    return product(lengths(as_tensor(x)))
+def size(x: Any, axis: int | None = None) -> Variable:
+    """How many elements x has, in all or along `axis`, as an int64 scalar."""
+    x = as_tensor(x)
+    return product(lengths(x)) if axis is None else length(x, normalize_axis(axis, x.ndim, "size"))
 
 
 def product(dims: Iterable[Variable]) -> Variable:
@@ -88,6 +90,7 @@ def product(dims: Iterable[Variable]) -> Variable:
 
 @public
 def ndim(x: Any) -> int:
+    """How many axes x has: known while the graph is built."""
     return as_tensor(x).ndim
 
 
@@ -100,7 +103,8 @@ def as_dims(where: str, given: Any, ndim: int | None = None) -> list[Variable]:
         if given.op is not None and given.op.name == "stack":
             return list(given.inputs)
         return [given[i].astype(INDEX) for i in range(n)]
-    items = [given] if isinstance(given, Variable) or not isinstance(given, Iterable) else list(given)
+    single = not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
+    items = [given] if isinstance(given, Variable) or single else list(given)
     dims = []
     for item in items:
         d = as_tensor(item)
@@ -197,6 +201,7 @@ def flatten(x: Any, ndim: int = 1) -> Variable:
 
 @public
 def ravel(x: Any) -> Variable:
+    """x as a vector, in C order."""
     return flatten(x)
 
 
@@ -216,6 +221,7 @@ _transpose = define(
 
 
 def inverse_permutation(axes: Sequence[int]) -> tuple[int, ...]:
+    """The permutation that undoes `axes`."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
@@ -238,6 +244,7 @@ def transpose(x: Any, axes: Any = None) -> Variable:
 
 @public
 def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
+    """x with two axes exchanged."""
     x = as_tensor(x)
     axes = list(range(x.ndim))
     a, b = normalize_axis(axis1, x.ndim, "swapaxes"), normalize_axis(axis2, x.ndim, "swapaxes")
@@ -247,6 +254,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
 
 @public
 def moveaxis(x: Any, source: Any, destination: Any) -> Variable:
+    """x with axes moved to other positions; the others keep their order."""
     x = as_tensor(x)
     sources = [source] if isinstance(source, int) else list(source)
     targets = [destination] if isinstance(destination, int) else list(destination)
@@ -335,23 +343,27 @@ def dimshuffle(x: Any, *pattern: Any) -> Variable:
 
 @public
 def atleast_1d(x: Any) -> Variable:
+    """x, as a vector of length 1 where it is a scalar."""
     x = as_tensor(x)
     return x if x.ndim else expand_dims(x, 0)
 
 
 @public
 def atleast_2d(x: Any) -> Variable:
+    """x with leading axes of length 1 until it has two axes."""
     x = as_tensor(x)
     return expand_dims(x, tuple(range(2 - x.ndim))) if x.ndim < 2 else x
 
 
 @public
 def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
+    """x with `n_ones` leading axes of length 1."""
     return expand_dims(x, tuple(range(n_ones)))
 
 
 @public
 def shape_padright(x: Any, n_ones: int = 1) -> Variable:
+    """x with `n_ones` trailing axes of length 1."""
     x = as_tensor(x)
     return expand_dims(x, tuple(range(x.ndim, x.ndim + n_ones)))
 
@@ -397,6 +409,7 @@ def broadcast_to(x: Any, shape: Any, ndim: int | None = None) -> Variable:
 
 
 def broadcast_to_dims(x: Variable, dims: Sequence[Variable]) -> Variable:
+    """``broadcast_to`` for lengths given as nodes; x itself where nothing changes."""
     if len(dims) == x.ndim and all(a is b for a, b in zip(dims, lengths(x), strict=True)):
         return x
     return _broadcast_to(x, *dims)
@@ -426,6 +439,7 @@ def broadcast_dims_of(*xs: Variable) -> list[Variable]:
 
 @public
 def broadcast_arrays(*xs: Any) -> list[Variable]:
+    """Each tensor broadcast to the common shape of all."""
     nodes = [as_tensor(x) for x in xs]
     dims = broadcast_dims_of(*nodes)
     return [broadcast_to_dims(x, dims) for x in nodes]
@@ -471,7 +485,7 @@ def _concatenate_vjp(g: Variable, out: Variable, *xs: Variable, axis: int) -> li
     return parts
 
 
-def _concatenate_dims(axis: int, *xs: Variable, **params: int) -> Length:
+def _concatenate_dims(axis: int, /, *xs: Variable, **params: int) -> Length:
     if axis != params["axis"]:
         return xs[0], axis
     total = length(xs[0], axis)
@@ -484,15 +498,18 @@ _concatenate = define("concatenate", infer=_concatenate_infer, vjp=_concatenate_
 
 
 def same_dtype(xs: Iterable[Any]) -> list[Variable]:
+    """Nodes cast to their common dtype; no scalar is weak here, as in ``numpy.concatenate``."""
     nodes = [as_tensor(x) for x in xs]
     dtype = result_dtype(*(n.dtype for n in nodes))
     return [cast(n, dtype) for n in nodes]
 
 
 @public
-def concatenate(arrays: Any, axis: int = 0) -> Variable:
-    """Tensors joined along an existing axis, promoted to a common dtype."""
+def concatenate(arrays: Any, axis: int | None = 0) -> Variable:
+    """Tensors joined along an existing axis, promoted to a common dtype; flattened first where `axis` is None."""
     nodes = same_dtype(arrays)
+    if axis is None:
+        nodes, axis = [flatten(n) for n in nodes], 0
     if not nodes:
         raise ShapeError("concatenate: got no tensors; expected at least one")
     if nodes[0].ndim == 0:
@@ -531,12 +548,14 @@ def stack(arrays: Any, axis: int = 0) -> Variable:
 
 @public
 def hstack(arrays: Any) -> Variable:
+    """Tensors joined along their second axis, vectors along their only one."""
     nodes = [atleast_1d(a) for a in arrays]
     return concatenate(nodes, 0 if nodes[0].ndim == 1 else 1)
 
 
 @public
 def vstack(arrays: Any) -> Variable:
+    """Tensors joined along their first axis, vectors as rows."""
     return concatenate([atleast_2d(a) for a in arrays], 0)
 
 
@@ -614,9 +633,16 @@ def flip(x: Any, axis: Any = None) -> Variable:
 
 
 @public
-def roll(x: Any, shift: Any, axis: int | None = None) -> Variable:
-    """x shifted cyclically along `axis`, or along its flattened form where None."""
+def roll(x: Any, shift: Any, axis: Any = None) -> Variable:
+    """x shifted cyclically along `axis`, or along its flattened form where None; several axes take a shift each."""
     x = as_tensor(x)
+    if isinstance(axis, list | tuple):
+        shifts = list(shift) if isinstance(shift, list | tuple) else [shift] * len(axis)
+        if len(shifts) != len(axis):
+            raise ShapeError(f"roll: {counted(len(shifts), 'shift')} for {counted(len(axis), 'axis')}; expected equal")
+        for each, along in zip(shifts, axis, strict=True):
+            x = roll(x, each, along)
+        return x
     if axis is None:
         flat = roll(flatten(x), shift, 0)
         return reshape(flat, lengths(x))

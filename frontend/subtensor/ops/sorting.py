@@ -13,7 +13,7 @@ from subtensor.ops.subtensor import flatnonzero_op
 from subtensor.types import INDEX, TensorType, is_integer, normalize_axis
 
 
-def _axis_dims(axis: int, x: Variable, **_: int) -> Length:
+def _axis_dims(axis: int, x: Variable, /, **_: int) -> Length:
     return x, axis
 
 

@@ -116,37 +116,57 @@ def cbrt(x: Any) -> Variable:
     return call("sign", x) * call("power", abs(x), 1 / 3)
 
 
+def _hypot_expand(x: Variable, y: Variable) -> Variable:
+    a, b = abs(x), abs(y)
+    large, small = maximum(a, b), call("minimum", a, b)
+    # the ratio of finite numbers is at most 1; infinities win over NaN
+    plain = large > 0
+    ratio = where(plain, small, 0) / where(plain, large, 1)
+    infinite = call("equal", a, math.inf) | call("equal", b, math.inf)
+    return where(infinite, math.inf, large * call("sqrt", ratio * ratio + 1))
+
+
+hypot_op = elementwise("hypot", lambda g, out, x, y: (g * x / out, g * y / out), expand=_hypot_expand)
+
+
 @public
 def hypot(x: Any, y: Any) -> Variable:
-    x, y = common_float(x, y)
-    return call("sqrt", x * x + y * y)
+    """``sqrt(x * x + y * y)`` without overflow."""
+    return hypot_op(*common_float(x, y, where="hypot"))
 
 
 @public(aliases=("degrees",))
 def rad2deg(x: Any) -> Variable:
+    """Radians as degrees."""
     (x,) = common_float(x)
     return x * (180 / math.pi)
 
 
 @public(aliases=("radians",))
 def deg2rad(x: Any) -> Variable:
+    """Degrees as radians."""
     (x,) = common_float(x)
     return x * (math.pi / 180)
 
 
 @public
 def gamma(x: Any) -> Variable:
-    """The gamma function, through the logarithm of its absolute value and its sign."""
+    """The gamma function, through the logarithm of its absolute value and its sign. NaN at negative whole numbers."""
     (x,) = common_float(x)
     size = exp(call("gammaln", x))
-    negative = (x < 0) & call("equal", call("mod", call("floor", x), 2), 1)
-    return where(negative, -size, size)
+    below = call("floor", x)
+    odd = call("equal", call("mod", below, 2), 1)
+    pole = call("equal", x, below) & (x < 0)
+    zero = call("equal", x, 0)
+    signed = where((x < 0) & odd, -size, size)
+    return where(pole, math.nan, where(zero, divide(constant(1, dtype=x.dtype), where(zero, x, 1)), signed))
 
 
 @public
 def polygamma_(n: Any, x: Any) -> Variable:
     """The n-th derivative of digamma."""
-    return polygamma(*common_float(n, x))
+    (x,) = common_float(x)
+    return polygamma(cast(n, x.dtype), x)
 
 
 @public(aliases=("tri_gamma",))
@@ -157,9 +177,14 @@ def trigamma(x: Any) -> Variable:
 
 @public
 def clip(x: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Variable:
-    """x limited to ``[a_min, a_max]``; either may be None. The gradient is 1 within the bounds, and at them."""
+    """x limited to ``[a_min, a_max]``; either may be None. The gradient is 1 within the bounds, and at them.
+
+    Where a bound is NaN, so is the result. ``min`` and ``max`` are other names of the bounds.
+    """
     low = bounds.pop("min", a_min)
     high = bounds.pop("max", a_max)
+    if bounds:
+        raise TypeError(f"clip: unexpected arguments {', '.join(bounds)}; expected a_min and a_max")
     if low is None and high is None:
         return as_tensor(x)
     nodes = promoted("clip", x, *(b for b in (low, high) if b is not None))
@@ -167,29 +192,48 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Variabl
     result = x
     if low is not None:
         bound = rest.pop(0)
-        result = where(result < bound, bound, result)
+        result = where((result < bound) | _nan(bound), bound, result)
     if high is not None:
         bound = rest.pop(0)
-        result = where(result > bound, bound, result)
+        result = where((result > bound) | _nan(bound), bound, result)
     return result
+
+
+def _nan(bound: Variable) -> Any:
+    """Whether a bound is NaN; False where none can be."""
+    if is_discrete(bound.dtype):
+        return False
+    if bound.known is not None:
+        return bool((bound.known != bound.known).any()) and call("isnan", bound)  # noqa: PLR0124  # true of NaN alone
+    return call("isnan", bound)
 
 
 @public(aliases=("round_half_to_even",))
 def round_(x: Any, decimals: int = 0) -> Variable:
     """x rounded to `decimals` places, halves to even."""
     x = as_tensor(x)
+    if x.dtype == "bool":
+        x = cast(x, "float16")
     if not is_float(x.dtype):
-        return (
-            x if decimals >= 0 else call("floor_divide", x + 5 * 10 ** (-decimals - 1), 10**-decimals) * 10**-decimals
-        )
+        return x if decimals >= 0 else _round_whole(x, 10**-decimals)
     if decimals == 0:
         return call("rint", x)
     scale = constant(10.0**decimals, dtype=x.dtype)
     return call("rint", x * scale) / scale
 
 
+def _round_whole(x: Variable, unit: int) -> Variable:
+    """Integers rounded to a multiple of `unit`, halves to the even multiple."""
+    times = call("floor_divide", x, unit)
+    rest = x - times * unit
+    odd = call("equal", call("mod", times, 2), 1)
+    up = (rest > unit // 2) | (call("equal", rest, unit // 2) & odd)
+    return (times + cast(up, x.dtype)) * unit
+
+
 @public(aliases=("iround",))
 def round_to_int(x: Any) -> Variable:
+    """``round(x)`` as int64."""
     return cast(round_(x), "int64")
 
 
@@ -204,11 +248,13 @@ def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: b
 
 @public
 def allclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
+    """Whether all elements are close: see ``isclose``."""
     return call("all", isclose(a, b, rtol, atol, equal_nan))
 
 
 @public
 def positive(x: Any) -> Variable:
+    """x itself."""
     return as_tensor(x)
 
 

@@ -9,11 +9,12 @@ Three core ops share one ``Index`` (see ``subtensor.indexing``):
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from subtensor.constants import as_tensor, constant
-from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError
+from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError, counted
 from subtensor.graph import (
     DISCONNECTED,
     ZERO,
@@ -21,11 +22,12 @@ from subtensor.graph import (
     Constant,
     Cotangent,
     Length,
+    Op,
     Variable,
     define,
     static_dims,
 )
-from subtensor.indexing import At, Index, Mask, NewAxis, Part, Ref, Slice, check_mask_shape, check_positions, parse
+from subtensor.indexing import At, Gap, Index, Mask, NewAxis, Part, Ref, Slice, check_mask_shape, check_positions, parse
 from subtensor.operators import call, public
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.shape import (
@@ -44,8 +46,16 @@ from subtensor.types import INDEX, Shape, TensorType, is_integer, normalize_axis
 # --- the three core ops
 
 
+def _selected_shape(x: Argument, inputs: Sequence[Argument], index: Index) -> Shape:
+    try:
+        return index.result_shape("index", x.type.shape, inputs)
+    except IndexingError:  # once more, for a message that says where; spelling it out each time would be slow
+        spelled = index.spell([i.label for i in inputs])
+        return index.result_shape(f"{x.label}[{spelled}]", x.type.shape, inputs)
+
+
 def _get_infer(x: Argument, *inputs: Argument, index: Index) -> TensorType:
-    return x.type.with_shape(index.result_shape("index", x.type.shape, inputs))
+    return x.type.with_shape(_selected_shape(x, inputs, index))
 
 
 def _get_check(x: Argument, *inputs: Argument, index: Index) -> None:
@@ -75,7 +85,7 @@ _get = define("subtensor", infer=_get_infer, vjp=_get_vjp, check=_get_check, dim
 
 def _write_infer(name: str) -> Any:
     def infer(x: Argument, y: Argument, *inputs: Argument, index: Index) -> TensorType:
-        target = index.result_shape("index", x.type.shape, inputs)
+        target = _selected_shape(x, inputs, index)
         _check_value_shape(name, target, y, x)
         return x.type
 
@@ -266,10 +276,23 @@ virtual_axis = define(
     "virtual_axis",
     infer=lambda x, axis: x.type.with_shape((*x.type.shape[:axis], 1, *x.type.shape[axis:])),
     vjp=lambda g, out, x, axis: [squeeze(g, axis)],
-    expand=lambda x, axis: expand_dims(x, axis),
+    expand=expand_dims,
     dims=lambda at, x, axis: (x, at - (at > axis)),
 )
 """The axis of length 1 on which a 0-d mask selects: part of an index expression, not of what is indexed."""
+
+
+virtual_flat = define(
+    "virtual_flat",
+    infer=lambda x: x.type.with_shape((_product(x.type.shape),)),
+    vjp=lambda g, out, x: [reshape(g, lengths(x))],
+    expand=lambda x: reshape(x, (-1,)),
+)
+"""The elements of x as one axis, from which ``take`` picks: part of an index expression, not of what is indexed."""
+
+
+def _product(shape: Shape) -> int | None:
+    return None if None in shape else math.prod(d for d in shape if d is not None)
 
 
 class _Builder:
@@ -278,7 +301,7 @@ class _Builder:
     def __init__(self) -> None:
         self.parts: list[Part] = []
         self.inputs: list[Variable] = []
-        self.order: list[str] = []  # a for a position, s for a slice, n for a new axis: NumPy's placement rule
+        self.order: list[str] = []  # a position, s slice, n new axis, e empty ellipsis: for NumPy's placement rule
 
     def ref(self, bound: int | Variable | None) -> Any:
         return Ref(self.add(bound)) if isinstance(bound, Variable) else bound
@@ -305,20 +328,25 @@ def getitem(x: Any, key: Any) -> Variable:
     positions outside the tensor.
     """
     x = as_tensor(x)
-    if x.op is not None and x.op.name == "stack" and isinstance(key, int) and -len(x.inputs) <= key < len(x.inputs):
-        return x.inputs[key]
+    element = _length_of_shape(x, key)
+    if element is not None:
+        return element
     builder = _Builder()
     axis = 0
     for entry in parse(key, x.ndim, x.label):
         if isinstance(entry, NewAxis):
             builder.order.append("n")
+        elif isinstance(entry, Gap):
+            builder.order.append("e")
         elif isinstance(entry, slice):
             builder.slice(entry)
             axis += 1
         elif isinstance(entry, Mask):
             if entry.mask.ndim == 0:
                 x = virtual_axis(x, axis=axis)
-                builder.positions(_mask_positions(call("reshape", entry.mask, (1,)), x, axis)[0])
+                mask = entry.mask
+                wide = constant(mask.data[None]) if isinstance(mask, Constant) else expand_dims(mask, 0)
+                builder.positions(_mask_positions(wide, x, axis)[0])
                 axis += 1
                 continue
             for node in _mask_positions(entry.mask, x, axis):
@@ -329,6 +357,17 @@ def getitem(x: Any, key: Any) -> Variable:
             axis += 1
     index = Index(tuple(builder.parts))
     return _place_axes(_get(x, *builder.inputs, index=index), index, builder)
+
+
+def _length_of_shape(x: Variable, key: Any) -> Variable | None:
+    """``x.shape[key]`` as the length itself, so that equal lengths are one node."""
+    if x.op is None or x.op.name != "stack" or x.dtype != INDEX or x.ndim != 1 or type(key) is not int:
+        return None
+    if not -len(x.inputs) <= key < len(x.inputs):
+        return None
+    element = x.inputs[key]
+    # what was itself indexed stays apart: a write into x[key] must not become one into the element's own parent
+    return None if element.op is not None and element.op.name in ("subtensor", *_CARRIED) else element
 
 
 def _mask_positions(mask: Variable, x: Variable, axis: int) -> list[Variable]:
@@ -347,7 +386,7 @@ def _mask_positions(mask: Variable, x: Variable, axis: int) -> list[Variable]:
 def _place_axes(result: Variable, index: Index, builder: _Builder) -> Variable:
     """Put new axes in, and the index dimensions where NumPy has them, for which new axes separate indices too."""
     order = builder.order
-    if "n" not in order:
+    if "n" not in order and "e" not in order:
         return result
     block = index.array_ndim([i.ndim for i in builder.inputs])
     first = order.index("a") if "a" in order else 0
@@ -358,7 +397,7 @@ def _place_axes(result: Variable, index: Index, builder: _Builder) -> Variable:
         if kind == "a":
             if together and place == first:
                 wanted += ["b"] * block
-        else:
+        elif kind != "e":
             wanted.append(kind)
     if not together:
         wanted = ["b"] * block + wanted
@@ -372,6 +411,10 @@ def _place_axes(result: Variable, index: Index, builder: _Builder) -> Variable:
 
 
 # --- writing
+
+
+_CARRIED = ("cast", "reshape", "transpose", "expand_dims", "squeeze")
+"""Steps between indexing and writing that can be undone."""
 
 
 @public
@@ -409,18 +452,23 @@ def _typed(value: Any, target: Variable, what: str) -> Variable:
     return same_kind(as_tensor(value), target, what)
 
 
-def _write(op: Any, target: Any, value: Any) -> Variable:
+def _write(op: Op, target: Any, value: Any) -> Variable:
     what = op.name
     target = as_tensor(target)
     y = _typed(value, target, what)
-    if y.ndim > target.ndim:
-        y = squeeze(y, tuple(range(y.ndim - target.ndim)))
+    extra = y.ndim - target.ndim
+    if extra > 0 and all(d in (None, 1) for d in y.type.shape[:extra]):  # as in NumPy's assignments
+        y = squeeze(y, tuple(range(extra)))
     _check_value_shape(what, target.type.shape, y, target)
     node = target
     while node.op is not _get:
         y, node = _carried_back(y, node, what, target)
     x, *inputs = node.inputs
     y = same_kind(y, x, what)
+    if x.op is virtual_flat:
+        (x,), flat = x.inputs, inputs[0]
+        positions = unravel_index(flat, lengths(x))
+        return op(x, y, *positions, index=Index(tuple(At(slot) for slot in range(x.ndim))))
     written = op(x, y, *inputs, index=node.params["index"])
     while x.op is virtual_axis:
         written = squeeze(written, x.params["axis"])
@@ -433,7 +481,7 @@ def _carried_back(y: Variable, node: Variable, what: str, target: Variable) -> t
     name = node.op.name if node.op is not None else "leaf"
     if name == "cast":
         return same_kind(y, node.inputs[0], what), node.inputs[0]
-    if name not in ("reshape", "transpose", "expand_dims", "squeeze"):
+    if name not in _CARRIED:
         raise NotASubsetError(
             f"{what}: {target.label} was not obtained by indexing"
             + (f" ({name} is in between)" if node is not target else "")
@@ -465,16 +513,29 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
             raise IndexingError(f"take: {ids!r} is not an index; expected integers")
         ids = cast(ids, INDEX)
     if axis is None:
-        x, axis = reshape(x, (-1,)) if x.ndim != 1 else x, 0
+        x, axis = virtual_flat(x) if x.ndim > 1 else call("atleast_1d", x), 0
     axis = normalize_axis(axis, x.ndim, "take")
     n = length(x, axis)
     if mode == "wrap":
-        ids = call("mod", ids, n)
+        ids = _wrapped(ids, n)
     elif mode == "clip":
-        ids = call("clip", ids, 0, n - 1)
+        ids = _clipped(ids, n)
     elif mode != "raise":
         raise IndexingError(f"take: mode={mode!r}; expected 'raise', 'wrap' or 'clip'")
     return getitem(x, (*([slice(None)] * axis), ids))
+
+
+def _wrapped(ids: Variable, n: Variable) -> Variable:
+    """Positions modulo a length; uint64, which int64 cannot hold, keeps its dtype."""
+    dtype = ids.dtype if ids.dtype == "uint64" else INDEX
+    return call("mod", cast(ids, dtype), cast(n, dtype))
+
+
+def _clipped(ids: Variable, n: Variable) -> Variable:
+    """Positions limited to ``0 <= i < n``; where n is 0, positions that fit nowhere."""
+    if ids.dtype == "uint64":
+        ids = call("minimum", ids, constant(2**63 - 1, dtype="uint64"))
+    return call("minimum", call("maximum", cast(ids, INDEX), 0), n - 1)
 
 
 @public
@@ -487,7 +548,7 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
 def take_along_axis(x: Any, indices: Any, axis: int | None = 0) -> Variable:
     """Elements picked along `axis` by an index tensor that matches x on the others."""
     x, key = _along_axis(x, indices, axis, "take_along_axis")
-    return x[key]
+    return getitem(x, key)
 
 
 @public
@@ -525,19 +586,27 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
         raise ShapeError(f"diagonal: axis1 and axis2 are both {a}; expected two axes")
     rows, columns = max(0, -offset), max(0, offset)
     n = call("maximum", call("minimum", length(x, a) - rows, length(x, b) - columns), 0)
-    known = [x.type.shape[a], x.type.shape[b]]
-    if None not in known:
-        n = constant(max(0, min(known[0] - rows, known[1] - columns)))  # type: ignore[operator]  # None is excluded
+    known = [d for d in (x.type.shape[a], x.type.shape[b]) if d is not None]
+    if len(known) == 2:
+        n = constant(max(0, min(known[0] - rows, known[1] - columns)))
     positions = call("arange", n)
-    rest = [i for i in range(x.ndim) if i not in (a, b)]
-    moved = transpose(x, [*rest, a, b])
-    return moved[(..., positions + rows, positions + columns)]
+    key: list[Any] = [slice(None)] * x.ndim
+    key[a], key[b] = positions + rows, positions + columns
+    at = min(a, b) if abs(a - b) == 1 else 0
+    return call("moveaxis", x[tuple(key)], at, -1)
 
 
 @public
 def fill_diagonal(x: Any, value: Any) -> Variable:
-    """x with its main diagonal set to `value`."""
-    return set_subtensor(diagonal(x), value)
+    """x with its main diagonal ``x[i, i, …]`` set to `value`."""
+    x = as_tensor(x)
+    if x.ndim < 2:
+        raise ShapeError(f"fill_diagonal: {x.label} has {counted(x.ndim, 'axis')}; expected at least 2")
+    if x.ndim == 2:
+        return set_subtensor(diagonal(x), value)
+    if len({d for d in x.type.shape if d is not None}) > 1:
+        raise ShapeError(f"fill_diagonal: {x.label} has shape {_spell(x.type.shape)}; expected equal lengths")
+    return set_subtensor(x[(call("arange", length(x, 0)),) * x.ndim], value)
 
 
 @public
@@ -549,7 +618,7 @@ def choose(a: Any, choices: Any, mode: str = "raise") -> Variable:
 
 def _choose(a: Any, table: Variable, mode: str) -> Variable:
     n = length(table, 0)
-    ids = call("mod", a, n) if mode == "wrap" else call("clip", a, 0, n - 1)
+    ids = _wrapped(as_tensor(a), n) if mode == "wrap" else _clipped(as_tensor(a), n)
     return take_along_axis(table, expand_dims(ids, 0), 0)[0]
 
 
@@ -566,7 +635,10 @@ def ix_(*vectors: Any) -> tuple[Variable, ...]:
 
 @public
 def one_hot(x: Any, n: Any, dtype: Any = None) -> Variable:
-    """Vectors of length n with a one at position x, along a new last axis. Raises BoundsError outside ``[0, n)``."""
+    """Vectors of length n with a one at position x, along a new last axis; negative positions count from the end.
+
+    Raises BoundsError outside ``-n <= x < n``.
+    """
     x = as_tensor(x)
     if not is_integer(x.dtype):
         raise DTypeError(f"one_hot: {x!r} holds no positions; expected integers")
@@ -583,4 +655,5 @@ def segment_sum(x: Any, segment_ids: Any, num_segments: Any) -> Variable:
 
 
 def is_write(node: Variable) -> bool:
+    """Whether a node writes into a part of its first input."""
     return node.op is _set or node.op is _inc

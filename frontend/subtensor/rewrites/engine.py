@@ -1,34 +1,88 @@
-"""The engine: named rules applied to a graph until none fits any more."""
+"""The engine: named rules applied to a graph until none fits any more.
+
+Rules are tried bottom up: a node's inputs are in their final form when its own rules are tried, and whatever a rule
+puts in is brought to its final form in the same way. Each node is looked at once for each form that it takes, and only
+the rules for its op are tried, so a pass takes time linear in the graph. Nothing recurses.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from subtensor.errors import FunctionError
-from subtensor.graph import Variable, rebuild
+from subtensor.errors import FunctionError, GraphError
+from subtensor.graph import Variable, rebuild, toposort
+
+KEEPS = ("value", "rounding", "finite", "stabilize")
+"""What a rule may keep, strictest first.
+
+- ``value``: every element, bit for bit.
+- ``rounding``: the same numbers up to rounding; the sign of a zero may differ.
+- ``finite``: as ``rounding`` where factors are finite and divisors are not zero; elsewhere a NaN of the form as written
+  (``0 * inf``) may be a number.
+- ``stabilize``: the mathematical value, where the form as written overflows, underflows or cancels.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """A named rule.
 
-    name: unique. rule: gives the replacement of a node, or None where it does not apply. keeps: ``value`` where results
-    are bit for bit the same, ``rounding`` where they agree up to rounding. tags: for switching groups on and off.
+    name: unique. rule: gives the replacement of a node, or None where it does not apply. keeps: one of ``KEEPS``. tags: for
+    switching groups on and off. heads: names of the ops that the rule is tried on; empty for all. equation, when: the rule
+    and its condition, for people. counted: whether `rule` takes a second argument, which tells how often a node is used
+    in the graph.
     """
 
     name: str
-    rule: Callable[[Variable], Variable | None]
+    rule: Callable[..., Variable | None]
     keeps: str = "value"
     tags: frozenset[str] = frozenset()
+    heads: frozenset[str] = frozenset()
+    equation: str = ""
+    when: str = ""
+    counted: bool = False
+
+    def words(self) -> frozenset[str]:
+        """What the rule answers to in ``function(rewrites=...)``."""
+        return self.tags | {self.name, self.keeps}
 
 
 RULES: dict[str, Rewrite] = {}
 """The built-in rules by name, in the order in which they are tried."""
 
-MOST_STEPS = 100
+MOST_STEPS = 1000
 """How often one node may be rewritten before the engine calls it a loop."""
+
+
+def enter(rule: Rewrite) -> Rewrite:
+    """Add a built-in rule; a second one of the same name is refused."""
+    if rule.name in RULES or rule.keeps not in KEEPS:
+        raise GraphError(f"rewrite {rule.name!r} is defined twice, or keeps {rule.keeps!r}, which is none of {KEEPS}")
+    RULES[rule.name] = rule
+    return rule
+
+
+def rule(
+    name: str, equation: str, heads: Iterable[str], *, keeps: str = "value", tags: Iterable[str] = (), when: str = "",
+    counted: bool = False,
+) -> Callable[[Callable[..., Variable | None]], Rewrite]:  # fmt: skip
+    """Make a function of a node into a built-in rule: ``@rule("name", "left = right", heads=["op"])``."""
+
+    def make(function: Callable[..., Variable | None]) -> Rewrite:
+        return enter(Rewrite(name, function, keeps, frozenset(tags), frozenset(heads), equation, when, counted))
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One application of a rule."""
+
+    rule: str
+    before: Variable
+    after: Variable
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,67 +90,116 @@ class Selection:
     """The rules to apply."""
 
     rules: tuple[Rewrite, ...]
+    _by_op: dict[str, tuple[Rewrite, ...]] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def of(choice: Any, extra: Iterable[Rewrite] = ()) -> Selection:
-        """choice: True (all), False or None (none), or names and tags; a leading ``-`` leaves one out."""
+        """choice: True (all), False or None (none), or names, tags and members of ``KEEPS``; a leading ``-`` leaves out."""
         available = [*RULES.values(), *extra]
         if choice is True:
             return Selection(tuple(available))
         if choice is False or choice is None:
             return Selection(())
         words = [choice] if isinstance(choice, str) else list(choice)
-        known = {r.name for r in available}.union(*(r.tags for r in available)) if available else set()
+        known = frozenset[str]().union(KEEPS, *(_words(r) for r in available))
         for word in words:
-            if word.lstrip("-") not in known:
+            if not isinstance(word, str) or word.removeprefix("-") not in known:
                 raise FunctionError(
                     f"rewrites: {word!r} is neither a rule nor a tag; known are {', '.join(sorted(known))}"
                 )
-        wanted = [w for w in words if not w.startswith("-")]
+        wanted = {w for w in words if not w.startswith("-")}
         unwanted = {w[1:] for w in words if w.startswith("-")}
         return Selection(
-            tuple(
-                r
-                for r in available
-                if (not wanted or r.name in wanted or r.tags & set(wanted))
-                and not (r.name in unwanted or r.tags & unwanted)
-            )
+            tuple(r for r in available if (not wanted or _words(r) & wanted) and not _words(r) & unwanted)
         )
 
+    def for_op(self, name: str) -> tuple[Rewrite, ...]:
+        """The rules that may fit a node of an op, in order."""
+        found = self._by_op.get(name)
+        if found is None:
+            found = tuple(r for r in self.rules if not r.heads or name in r.heads)
+            self._by_op[name] = found
+        return found
 
-def rewrite(outputs: Sequence[Variable], selection: Selection) -> list[Variable]:
-    """`outputs` rewritten bottom up, each node until no rule fits."""
+
+def _words(r: Rewrite) -> frozenset[str]:
+    return r.words()
+
+
+def rewrite(
+    outputs: Sequence[Variable], selection: Selection, trace: list[Step] | None = None
+) -> list[Variable]:
+    """`outputs` with the selected rules applied until none fits. Steps are appended to `trace`.
+
+    Raises FunctionError where rules undo each other, GraphError for a rule that changes a dtype or a rank.
+    """
     if not selection.rules:
         return list(outputs)
+    uses = _uses(outputs)
+
+    def used(node: Variable) -> int:
+        return uses.get(node, 1)
+
     new: dict[Variable, Variable] = {}
+    depth: dict[Variable, int] = {}
     stack = list(reversed(outputs))
-    steps: dict[Variable, int] = {}
     while stack:
         node = stack[-1]
         if node in new:
             stack.pop()
             continue
+        if node.op is None:
+            new[node] = node
+            continue
         missing = [i for i in node.inputs if i not in new]
         if missing:
             stack.extend(reversed(missing))
             continue
-        made = rebuild(node, [new[i] for i in node.inputs]) if node.op is not None else node
-        simpler = _first(made, selection.rules)
-        if simpler is None or simpler is made:
+        made = rebuild(node, [new[i] for i in node.inputs])
+        if made is not node:
+            uses[made] = max(uses.get(made, 0), uses.get(node, 1))
+        found = _first(made, selection, used)
+        if found is None:
             new[node] = new[made] = made
-        elif simpler in new:
-            new[node] = new[simpler]
-        else:
-            steps[node] = steps.get(node, 0) + 1
-            if steps[node] > MOST_STEPS:
-                raise FunctionError(f"rewrites: {node!r} was rewritten {MOST_STEPS} times; two rules undo each other")
-            stack.append(simpler)
+            continue
+        name, simpler = found
+        if trace is not None:
+            trace.append(Step(name, made, simpler))
+        done = new.get(simpler)
+        if done is not None:
+            new[node] = new[made] = done
+            continue
+        steps = depth.get(node, 0) + 1
+        if steps > MOST_STEPS:
+            raise FunctionError(
+                f"rewrites: {made!r} was rewritten {MOST_STEPS} times, last by {name!r}; two rules undo each other: "
+                f"leave one out, with rewrites=['-{name}']"
+            )
+        depth[node] = steps
+        depth[simpler] = max(steps, depth.get(simpler, 0))
+        stack.append(simpler)  # then this node again
     return [new[o] for o in outputs]
 
 
-def _first(node: Variable, rules: Sequence[Rewrite]) -> Variable | None:
-    for r in rules:
-        result = r.rule(node)
-        if result is not None and result is not node:
-            return result
+def _uses(outputs: Sequence[Variable]) -> dict[Variable, int]:
+    uses: dict[Variable, int] = {}
+    for node in toposort(outputs):
+        for i in node.inputs:
+            uses[i] = uses.get(i, 0) + 1
+    for o in outputs:
+        uses[o] = uses.get(o, 0) + 1
+    return uses
+
+
+def _first(
+    node: Variable, selection: Selection, used: Callable[[Variable], int]
+) -> tuple[str, Variable] | None:
+    assert node.op is not None
+    for r in selection.for_op(node.op.name):
+        result = r.rule(node, used) if r.counted else r.rule(node)
+        if result is None or result is node:
+            continue
+        if result.dtype != node.dtype or result.ndim != node.ndim:
+            raise GraphError(f"rewrite {r.name!r} turned {node!r} into {result!r}, which has another dtype or rank")
+        return r.name, result
     return None

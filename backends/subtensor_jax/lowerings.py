@@ -1,0 +1,277 @@
+"""How JAX computes each op: ``LOWERINGS[name](*arrays, **params)``, while a program is traced.
+
+Arguments have the dtypes that the frontend decided; nothing here promotes. Ops that need more than their arguments (a
+length that must be known, the bounds of an index) are in ``tracing``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from subtensor.types import INDEX
+from subtensor_jax import arithmetic
+from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like, spread
+
+ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
+    "neg": arithmetic.negate,
+    "abs": arithmetic.absolute,
+    "sign": arithmetic.sign,
+    "exp": lax.exp,
+    "exp2": lax.exp2,
+    "expm1": lax.expm1,
+    "log": lax.log,
+    "log1p": lax.log1p,
+    "sqrt": lax.sqrt,
+    "sin": lax.sin,
+    "cos": lax.cos,
+    "tan": lax.tan,
+    "arcsin": lax.asin,
+    "arccos": lax.acos,
+    "arctan": lax.atan,
+    "sinh": lax.sinh,
+    "cosh": lax.cosh,
+    "tanh": lax.tanh,
+    "arcsinh": lax.asinh,
+    "arccosh": lax.acosh,
+    "arctanh": lax.atanh,
+    "erf": lax.erf,
+    "erfc": lax.erfc,
+    "erfinv": lax.erf_inv,
+    "gammaln": lax.lgamma,
+    "digamma": lax.digamma,
+    "polygamma": arithmetic.polygamma,
+    "floor": lax.floor,
+    "ceil": lax.ceil,
+    "trunc": arithmetic.truncate,
+    "rint": partial(lax.round, rounding_method=lax.RoundingMethod.TO_NEAREST_EVEN),
+    "invert": lax.bitwise_not,
+    "add": arithmetic.add,
+    "subtract": spread(lax.sub),
+    "multiply": arithmetic.multiply,
+    "divide": spread(lax.div),
+    "floor_divide": arithmetic.floor_divide,
+    "mod": arithmetic.modulo,
+    "power": arithmetic.power,
+    "maximum": arithmetic.maximum,
+    "minimum": arithmetic.minimum,
+    "arctan2": spread(lax.atan2),
+    "less": spread(lax.lt),
+    "less_equal": spread(lax.le),
+    "equal": spread(lax.eq),
+    "and": spread(lax.bitwise_and),
+    "or": spread(lax.bitwise_or),
+    "xor": spread(lax.bitwise_xor),
+    "left_shift": arithmetic.left_shift,
+    "right_shift": arithmetic.right_shift,
+    "where": arithmetic.where,
+    "cast": arithmetic.cast,
+}
+
+
+def log2(x: Array) -> Array:
+    return lax.div(lax.log(x), broadcast(full_like(x, math.log(2)), x.shape))
+
+
+def log10(x: Array) -> Array:
+    return lax.div(lax.log(x), broadcast(full_like(x, math.log(10)), x.shape))
+
+
+def copy(x: Array) -> Array:
+    """x as an output with a buffer of its own."""
+    return jnp.array(x, copy=True)
+
+
+# --- reductions and scans
+
+
+def total(x: Array, axes: tuple[int, ...]) -> Array:
+    return jnp.any(x, axes) if x.dtype == bool else jnp.sum(x, axes, dtype=x.dtype)
+
+
+def product(x: Array, axes: tuple[int, ...]) -> Array:
+    return jnp.all(x, axes) if x.dtype == bool else jnp.prod(x, axes, dtype=x.dtype)
+
+
+def _extremum(reduce: Callable[..., Array], x: Array, axes: tuple[int, ...]) -> Array:
+    rest = tuple(d for i, d in enumerate(x.shape) if i not in axes)
+    if 0 in rest:
+        return lax.full(rest, 0, x.dtype)
+    return reduce(x, axes)  # raises where there is nothing to reduce
+
+
+def largest(x: Array, axes: tuple[int, ...]) -> Array:
+    return _extremum(jnp.max, x, axes)
+
+
+def smallest(x: Array, axes: tuple[int, ...]) -> Array:
+    return _extremum(jnp.min, x, axes)
+
+
+def _position(find: Callable[..., Array], x: Array, axis: int) -> Array:
+    rest = (*x.shape[:axis], *x.shape[axis + 1 :])
+    if 0 in rest:
+        return lax.full(rest, 0, dtype_of(INDEX))
+    if x.dtype == bool:
+        x = lax.convert_element_type(x, np.dtype("uint8"))
+    return find(x, axis, dtype_of(INDEX))
+
+
+def argmax(x: Array, axis: int) -> Array:
+    return _position(lax.argmax, x, axis)
+
+
+def argmin(x: Array, axis: int) -> Array:
+    return _position(lax.argmin, x, axis)
+
+
+def cumsum(x: Array, axis: int) -> Array:
+    return lax.cumsum(x, axis)
+
+
+def cumprod(x: Array, axis: int) -> Array:
+    return lax.cumprod(x, axis)
+
+
+# --- products
+
+
+def matmul(a: Array, b: Array) -> Array:
+    if a.dtype == bool:
+        return lax.gt(_counted(jnp.matmul, a, b), np.int32(0))
+    return jnp.matmul(a, b, precision="highest", preferred_element_type=a.dtype)
+
+
+def einsum(a: Array, b: Array, spec: str) -> Array:
+    """A binary contraction."""
+    if a.dtype == bool:
+        return lax.gt(_counted(partial(jnp.einsum, spec), a, b), np.int32(0))
+    return jnp.einsum(spec, a, b, precision="highest", preferred_element_type=a.dtype)
+
+
+def _counted(product: Callable[..., Array], a: Array, b: Array) -> Array:
+    return product(lax.convert_element_type(a, np.int32), lax.convert_element_type(b, np.int32))
+
+
+# --- order
+
+
+def argsort(x: Array, axis: int) -> Array:
+    return lax.convert_element_type(jnp.argsort(x, axis=axis, stable=True), dtype_of(INDEX))
+
+
+def sort(x: Array, axis: int) -> Array:
+    return lax.sort(x, dimension=axis)
+
+
+def searchsorted(a: Array, v: Array, side: str) -> Array:
+    return lax.convert_element_type(jnp.searchsorted(a, v, side=side), dtype_of(INDEX))
+
+
+def last_occurrence(keys: Array) -> Array:
+    """Whether no later element is equal."""
+    n = keys.shape[0]
+    if n == 0:
+        return lax.full((0,), False, np.dtype(bool))
+    places = lax.iota(dtype_of(INDEX), n)
+    ordered, order = lax.sort((lax.convert_element_type(keys, keys.dtype), places), num_keys=1, is_stable=True)
+    ends = lax.concatenate([lax.ne(ordered[1:], ordered[:-1]), lax.full((1,), True, np.dtype(bool))], 0)
+    return lax.full((n,), False, np.dtype(bool)).at[order].set(ends, unique_indices=True, mode="promise_in_bounds")
+
+
+# --- shapes
+
+
+def concatenate(*xs: Array, axis: int) -> Array:
+    return lax.concatenate([lax.convert_element_type(x, x.dtype) for x in xs], axis)
+
+
+def stack(*xs: Array) -> Array:
+    return lax.concatenate([lax.expand_dims(x, (0,)) for x in xs], 0)
+
+
+def transpose(x: Array, axes: tuple[int, ...]) -> Array:
+    return lax.transpose(x, axes)
+
+
+def expand_dims(x: Array, axes: tuple[int, ...]) -> Array:
+    return lax.expand_dims(x, axes)
+
+
+def squeeze(x: Array, axes: tuple[int, ...]) -> Array:
+    return lax.squeeze(x, axes)
+
+
+def reshape(x: Array, dims: Sequence[int]) -> Array:
+    return jnp.reshape(x, tuple(dims))
+
+
+def broadcast_to(x: Array, dims: Sequence[int]) -> Array:
+    if min(dims, default=0) < 0:
+        raise ValueError(f"broadcast_to: negative length in {tuple(dims)}")
+    return broadcast(x, tuple(dims))
+
+
+def sum_to(g: Array, dims: Sequence[int]) -> Array:
+    """`g` summed over leading axes, and over those that `dims` has with length 1 and g has not."""
+    shape = tuple(dims)
+    lead = g.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(i for i in range(lead, g.ndim) if shape[i - lead] == 1 and g.shape[i] != 1)
+    result = total(g, axes) if axes else g
+    if tuple(1 if i in axes else d for i, d in enumerate(g.shape) if i >= lead) != shape:
+        raise ValueError(f"sum_to: {g.shape} does not reduce to {shape}")
+    return jnp.reshape(result, shape)
+
+
+def fitting_mask(mask: Array, dims: Sequence[int]) -> Array:
+    if mask.shape != tuple(dims):
+        raise IndexError(f"mask of shape {mask.shape} for axes of lengths {tuple(dims)}")
+    return mask
+
+
+def fixed_shape(x: Array, shape: Sequence[int | None]) -> Array:
+    if any(want is not None and want != have for have, want in zip(x.shape, shape, strict=True)):
+        raise ValueError(f"shape {x.shape} where {shape} was promised")
+    return x
+
+
+LOWERINGS: Mapping[str, Callable[..., Array]] = {
+    **ELEMENTWISE,
+    "log2": log2,
+    "log10": log10,
+    "copy": copy,
+    "sum": total,
+    "prod": product,
+    "max": largest,
+    "min": smallest,
+    "argmax": argmax,
+    "argmin": argmin,
+    "cumsum": cumsum,
+    "cumprod": cumprod,
+    "concatenate": concatenate,
+    "stack": stack,
+    "matmul": matmul,
+    "einsum": einsum,
+    "sort": sort,
+    "argsort": argsort,
+    "searchsorted": searchsorted,
+    "last_occurrence": last_occurrence,
+    "transpose": transpose,
+    "expand_dims": expand_dims,
+    "squeeze": squeeze,
+    "fixed_shape": fixed_shape,
+}
+
+SHAPED: Mapping[str, Callable[[Array, Sequence[int]], Array]] = {
+    "reshape": reshape,
+    "broadcast_to": broadcast_to,
+    "sum_to": sum_to,
+    "fitting_mask": fitting_mask,
+}
+"""Ops of a tensor and of lengths that must be known when the program is traced."""

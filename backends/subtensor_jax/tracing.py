@@ -1,0 +1,257 @@
+"""Tracing the instructions of one stage: lengths are numbers here, and everything else is a traced array.
+
+What must hold at run time (positions in range, exponents that are not negative) is collected in ``Trace.flags``. What is
+already wrong while tracing raises. Which error the caller sees is not decided here: see ``subtensor.diagnosis``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+
+from subtensor.backend import NO_LOWERINGS
+from subtensor.errors import Unsupported
+from subtensor.indexing import At, Index, Ref
+from subtensor.program import Instruction, Program, Write
+from subtensor.types import INDEX
+from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like
+from subtensor_jax.binding import STATIC, Binding
+from subtensor_jax.lowerings import LOWERINGS, SHAPED
+from subtensor_jax.scatter import Selection, Span, get, put
+
+Lowerings = Mapping[str, Callable[..., Any]]
+Spans = Mapping[tuple[int, int], Span]
+
+
+class Trace:
+    """One pass over instructions.
+
+    values: arrays by slot; grows. known: values, by slot, that the stage is compiled for. spans: slices whose bounds the
+    host has read, by user and axis (see ``binding.Place``). strict: do not rely on the order of writes.
+    """
+
+    def __init__(
+        self,
+        binding: Binding,
+        lowerings: Lowerings = NO_LOWERINGS,
+        *,
+        values: dict[int, Array],
+        known: Mapping[int, Any] = NO_LOWERINGS,  # type: ignore[assignment]  # an empty mapping
+        spans: Spans = NO_LOWERINGS,  # type: ignore[assignment]  # an empty mapping
+        strict: bool = False,
+    ) -> None:
+        self.binding = binding
+        self.program: Program = binding.program
+        self.lowerings = lowerings
+        self.values = values
+        self.known = dict(known)
+        self.spans = spans
+        self.strict = strict
+        self.flags: list[Array] = []
+        self.positions: dict[tuple[int, int], Any] = {}
+
+    # --- values of slots
+
+    def value(self, slot: int) -> Array:
+        """The array in a slot."""
+        found = self.values.get(slot)
+        if found is not None:
+            return found
+        constant = self.program.known(slot)
+        if constant is None:
+            constant = self.number(slot)
+        return constant.astype(dtype_of(constant.dtype.name), copy=False)
+
+    def is_known(self, slot: int) -> bool:
+        return slot in self.known or self.program.known(slot) is not None or self.binding.static[slot]
+
+    def number(self, slot: int) -> Any:
+        """The value in a slot that is known while tracing: a NumPy array or scalar."""
+        constant = self.program.known(slot)
+        if constant is not None:
+            return constant
+        if slot not in self.known:
+            self.known[slot] = self._computed(self.binding.made[slot])
+        return self.known[slot]
+
+    def _computed(self, i: Instruction) -> Any:
+        if i.op.name == "length":
+            return np.asarray(np.shape(self.value(i.args[0]))[i.params["axis"]], INDEX)
+        with np.errstate(all="ignore"):
+            result = STATIC[i.op.name](*(self.number(a) for a in i.args), **i.params)
+        return np.asarray(result, i.type.dtype)
+
+    def lengths(self, slots: Sequence[int]) -> list[int]:
+        return [int(self.number(s)) for s in slots]
+
+    def require(self, flag: Array) -> None:
+        """Enter something that must hold: a traced or known 0-d bool."""
+        if isinstance(flag, np.ndarray | np.bool_):
+            if not flag:
+                raise IndexError("a rule is broken by a value that is known")
+            return
+        self.flags.append(flag)
+
+    # --- instructions
+
+    def run(self, instructions: Sequence[Instruction]) -> None:
+        for i in instructions:
+            if not self.binding.static[i.out]:
+                self.values[i.out] = self.lowered(i)
+
+    def lowered(self, i: Instruction) -> Array:
+        name = i.op.name
+        if name in self.lowerings:
+            return self.lowerings[name](*(self.value(a) for a in i.args), **i.params)
+        if name in SHAPED:
+            return SHAPED[name](self.value(i.args[0]), self.lengths(i.args[1:]))
+        form = FORMS.get(name)
+        if form is not None:
+            return form(self, i)
+        if name == "power":
+            self._refuse_negative(i.args[1])
+        if name in LOWERINGS:
+            return LOWERINGS[name](*(self.value(a) for a in i.args), **i.params)
+        raise Unsupported(name, f"the JAX backend has no lowering for {name!r}")
+
+    def _refuse_negative(self, slot: int) -> None:
+        exponent = self.value(slot)
+        if exponent.dtype.kind == "i":
+            self.require((exponent >= full_like(exponent, 0)).all())
+
+    # --- indices
+
+    def select(self, user: int, index: Index, inputs: Sequence[int], shape: tuple[int, ...]) -> Selection:
+        """An index over an array of a shape, with its positions checked and wrapped."""
+        parts: list[Any] = []
+        for axis, (part, n) in enumerate(zip(index.parts, shape, strict=True)):
+            if isinstance(part, At):
+                parts.append(self.wrapped(inputs[part.slot], n))
+                continue
+            span = self.spans.get((user, axis))
+            if span is None:
+                bounds = (
+                    int(self.number(inputs[b.slot])) if isinstance(b, Ref) else b
+                    for b in (part.start, part.stop, part.step)
+                )
+                span = span_of(slice(*bounds), n)
+            parts.append(span)
+        return Selection(shape, tuple(parts), index.array_axis)
+
+    def wrapped(self, slot: int, n: int) -> Any:
+        """Positions on an axis of length n, in ``[0, n)``; out of range is flagged, or raises where it is known."""
+        key = slot, n
+        if key not in self.positions:
+            if self.is_known(slot):
+                self.positions[key] = _wrapped_known(np.asarray(self.number(slot)), n)
+            else:
+                self.positions[key] = self._wrapped_traced(self.value(slot), n)
+        return self.positions[key]
+
+    def _wrapped_traced(self, p: Array, n: int) -> Array:
+        if 0 in p.shape:
+            return lax.full(p.shape, 0, np.dtype(np.int32))
+        if n == 0:
+            raise IndexError("a position on an empty axis")
+        if p.dtype.kind == "u":
+            wide = lax.convert_element_type(p, dtype_of("uint64"))
+            self.require((wide < full_like(wide, n)).all())
+            return lax.convert_element_type(p, dtype_of(INDEX))
+        if p.dtype.itemsize < 4 or n >= 2**31:
+            p = lax.convert_element_type(p, dtype_of(INDEX))
+        high, low = full_like(p, n), full_like(p, -n)
+        self.require(((p >= low) & (p < high)).all())
+        return lax.select(p < full_like(p, 0), p + high, p)
+
+    def written(self, table: Array, write: Write, s: Selection) -> Array:
+        """`table` after a write at a resolved index."""
+        return put(table, self.value(write.value), s, write.kind, strict=self.strict)
+
+
+def span_of(bounds: slice, n: int) -> Span:
+    """A slice of an axis of length n; raises ValueError where the step is 0."""
+    start, stop, step = bounds.indices(n)
+    count = len(range(start, stop, step))
+    return Span(start, count, step) if count else Span(0, 0, 1)
+
+
+def _wrapped_known(p: np.ndarray[Any, Any], n: int) -> Any:
+    if p.size and (int(p.min()) < -n or int(p.max()) >= n):
+        raise IndexError("position out of range")
+    wide = p.astype(np.int64)
+    wide = np.where(wide < 0, wide + n, wide)
+    return int(wide) if wide.ndim == 0 else wide
+
+
+# --- instructions that need more than the arrays they take
+
+
+def _length(t: Trace, i: Instruction) -> Array:
+    return t.value(i.out)
+
+
+def _arange(t: Trace, i: Instruction) -> Array:
+    start, stop, step = (t.number(a) for a in i.args)
+    dtype = dtype_of(i.type.dtype)
+    if dtype.kind not in "iu":
+        return np.arange(start, stop, step, dtype)
+    n = len(range(int(start), int(stop), int(step)))
+    numbers = lax.iota(dtype, n)
+    if step != 1:
+        numbers = lax.mul(numbers, broadcast(np.asarray(step, dtype), (n,)))
+    return lax.add(numbers, broadcast(np.asarray(start, dtype), (n,))) if start != 0 else numbers
+
+
+def _flatnonzero(t: Trace, i: Instruction) -> Array:
+    return np.flatnonzero(t.number(i.args[0]))
+
+
+def _subtensor(t: Trace, i: Instruction) -> Array:
+    x = t.value(i.args[0])
+    return get(x, t.select(i.out, i.params["index"], i.args[1:], np.shape(x)))
+
+
+def _write(t: Trace, i: Instruction) -> Array:
+    x = t.value(i.args[0])
+    s = t.select(i.out, i.params["index"], i.args[2:], np.shape(x))
+    kind = "set" if i.op.name == "set_subtensor" else "inc"
+    return put(x, t.value(i.args[1]), s, kind, strict=t.strict)
+
+
+def _map_rows(t: Trace, i: Instruction) -> Array:
+    """The body, vectorised over rows."""
+    body = i.body
+    assert body is not None
+    rows: int = i.params["body"].rows
+    given = [t.value(a) for a in i.args[: len(body.inputs)]]
+    binding = Binding(body)
+
+    def one(*row: Array) -> tuple[Array, list[Array]]:
+        inner = Trace(binding, t.lowerings, values=dict(enumerate([*row, *given[rows:]])), strict=t.strict)
+        inner.run(body.instructions)
+        return inner.value(body.outputs[0]), inner.flags
+
+    if len(given[0]) == 0:
+        return lax.full((0, *t.lengths(i.args[len(body.inputs) :])), 0, dtype_of(i.type.dtype))
+    out, flags = jax.vmap(one)(*given[:rows])
+    for flag in flags:
+        t.require(flag.all())
+    return out
+
+
+FORMS: Mapping[str, Callable[[Trace, Instruction], Array]] = {
+    "length": _length,
+    "arange": _arange,
+    "flatnonzero": _flatnonzero,
+    "subtensor": _subtensor,
+    "set_subtensor": _write,
+    "inc_subtensor": _write,
+    "map_rows": _map_rows,
+}
+
+OPERATIONS = frozenset({*LOWERINGS, *SHAPED, *FORMS})
+"""Every op that this backend runs itself."""

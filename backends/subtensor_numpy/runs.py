@@ -1,0 +1,71 @@
+"""Distinct rows and sums over their occurrences: how NumPy and SciPy compute the ops of ``subtensor.ops.distinct``.
+
+Sums go through SciPy's ``csr_matvecs``, an S x B sparse matrix with ones where a run has its elements, times the B x D
+matrix of values: each sum is written once. It is private to SciPy, so it is probed on first use, and replaced where
+the probe fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def row_numbers(ids: Array, n: Any) -> Array:
+    """`ids` as int64 in ``0 <= id < n``; negative ones wrap; raises IndexError where they cannot."""
+    n = int(n)
+    if not ids.size:
+        return ids.astype(np.int64)
+    low, high = int(ids.min()), int(ids.max())
+    if low < -n or high >= n:
+        raise IndexError("position out of range")
+    ids = ids.astype(np.int64, copy=False)
+    return np.where(ids < 0, ids + n, ids) if low < 0 else ids
+
+
+def run_starts(ordered: Array) -> Array:
+    """Where runs of equal elements start, each once."""
+    new = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    return np.flatnonzero(new)
+
+
+def run_sums(x: Array, order: Array, starts: Array) -> Array:
+    """The sums of ``x[order]`` over the runs that begin at `starts`: (len(starts), …)."""
+    count = len(order)
+    if len(starts) == count:
+        return x.take(order, 0)
+    result = np.zeros((len(starts), *x.shape[1:]), x.dtype)
+    if not result.size:
+        return result
+    multiply = _row_summer(x.dtype)
+    ends = np.append(starts, count)
+    if multiply is None:
+        np.add.at(result, np.repeat(np.arange(len(starts)), np.diff(ends)), x[order])
+        return result
+    width = result.size // len(starts)
+    multiply(len(starts), count, width, ends, order, np.ones(count, x.dtype), x.ravel(), result.reshape(-1))
+    return result
+
+
+@cache
+def _row_summer(dtype: np.dtype[Any]) -> Callable[..., object] | None:
+    """``csr_matvecs`` if SciPy has it and it sums rows of this dtype as it should, else None."""
+    if dtype.kind not in "iuf" or dtype == np.float16:
+        return None
+    try:
+        from scipy.sparse._sparsetools import csr_matvecs  # noqa: PLC0415  # SciPy is slow to import
+
+        sums = np.zeros((2, 2), dtype)
+        order, ends = np.array([1, 0, 2]), np.array([0, 1, 3])
+        values = np.array([[1, 2], [3, 4], [5, 6]], dtype)
+        csr_matvecs(2, 3, 2, ends, order, np.ones(3, dtype), values.ravel(), sums.reshape(-1))
+    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError):
+        return None
+    summer: Callable[..., object] = csr_matvecs
+    return summer if sums.tolist() == [[3, 4], [6, 8]] else None

@@ -1,0 +1,123 @@
+"""Writes in place: against ``np.add.at`` and plain assignment, with SciPy's kernel and without it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st_
+from subtensor_numpy import scatter
+
+from subtensor.indexing import FULL, At, Index, Slice
+
+ROWS = Index((At(0), FULL))
+DTYPES = ["float16", "float32", "float64", "int8", "uint8", "int32", "int64", "uint64", "bool"]
+
+
+@pytest.fixture(params=["kernel", "fallback"])
+def adder(request, monkeypatch):
+    """A RowAdder with and without ``csc_matvecs``."""
+    if request.param == "fallback":
+        monkeypatch.setattr(scatter, "row_adder", lambda dtype: None)
+    return scatter.RowAdder
+
+
+def test_the_kernel_is_found_and_used():
+    assert scatter.row_adder(np.dtype("float32")) is not None
+    call = scatter.RowAdder(np.dtype("float32")).prepare(np.zeros((3, 2), "f4"), np.array([1]), np.ones((1, 2), "f4"), True)
+    assert "csc_matvecs" in repr(call.func)
+
+
+@pytest.mark.parametrize("wrong", [None, lambda *args: None])
+def test_a_kernel_that_does_not_add_is_not_used(monkeypatch, wrong):
+    sparsetools = pytest.importorskip("scipy.sparse._sparsetools")
+    if wrong is None:
+        monkeypatch.delattr(sparsetools, "csc_matvecs")
+    else:
+        monkeypatch.setattr(sparsetools, "csc_matvecs", wrong)
+    scatter.row_adder.cache_clear()
+    try:
+        assert scatter.row_adder(np.dtype("float64")) is None
+    finally:
+        scatter.row_adder.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("width", [(), (1,), (3,), (2, 2), (0,)])
+@pytest.mark.parametrize("count", [0, 1, 5, 200])
+def test_rows_add_up_like_add_at(adder, dtype, width, count):
+    rng = np.random.default_rng(count)
+    table = rng.integers(0, 2, (7, *width)).astype(dtype)
+    ids = rng.integers(-7, 7, count)
+    value = rng.integers(0, 2, (count, *width)).astype(dtype)
+    expected = table.copy()
+    np.add.at(expected, ids, value)
+    adder(np.dtype(dtype)).prepare(table, ids, value, False)()
+    np.testing.assert_array_equal(table, expected)
+
+
+def test_the_adder_keeps_up_with_changing_counts(adder):
+    add = adder(np.dtype("float64"))
+    for count in (3, 1, 3, 100, 2):
+        table = np.zeros((4, 2))
+        add.prepare(table, np.arange(count) % 4, np.ones((count, 2)), True)()
+        assert table.sum() == 2 * count
+
+
+@pytest.mark.parametrize("ids", [[7], [-8], [0, 1, 100], [2**40]])
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int32"])
+def test_ids_out_of_range_are_refused_before_anything_is_written(adder, ids, dtype):
+    if dtype != "int64" and (min(ids) < 0 or max(ids) > 2**31):
+        ids = [7]
+    table = np.zeros((7, 2))
+    with pytest.raises(IndexError):
+        adder(np.dtype("float64")).prepare(table, np.array(ids, dtype), np.ones((len(ids), 2)), False)
+    assert not table.any()
+
+
+def test_values_broadcast(adder):
+    table = np.zeros((4, 3))
+    adder(np.dtype("float64")).prepare(table, np.array([[0, 1], [1, 3]]), np.array([1.0, 2, 3]), False)()
+    np.testing.assert_array_equal(table, np.array([1, 2, 0, 1])[:, None] * np.array([1.0, 2, 3]))
+    with pytest.raises(ValueError, match="broadcast"):
+        adder(np.dtype("float64")).prepare(table, np.array([0, 1]), np.ones((3, 3)), False)
+
+
+INDICES = [
+    (Index((At(0), At(1), FULL)), (4, 5, 3), lambda r: [r.integers(-4, 4, 6), r.integers(-5, 5, 6)]),
+    (Index((At(0), At(1))), (4, 5), lambda r: [r.integers(-4, 4, (2, 1)), r.integers(0, 5, (1, 3))]),
+    (Index((FULL, At(0))), (4, 5), lambda r: [r.integers(-5, 5, 6)]),
+    (Index((At(0), FULL, At(1))), (4, 5, 3), lambda r: [r.integers(-4, 4, 6), r.integers(-3, 3, 6)]),
+    (Index((Slice(1, None, 2), At(0))), (4, 5), lambda r: [r.integers(-5, 5, 3)]),
+    (Index((Slice(None, None, -1), Slice(1, 3))), (4, 5), lambda r: []),
+    (Index((At(0), Slice(1, 3))), (4, 5), lambda r: [np.array(-2)]),
+    (Index((At(0), At(1))), (4, 5), lambda r: [np.array(1), np.array(4)]),
+    (Index(()), (), lambda r: []),
+]
+
+
+@pytest.mark.parametrize("kind", ["set", "inc"])
+@pytest.mark.parametrize(("index", "shape", "make"), INDICES)
+def test_any_index(kind, index, shape, make):
+    rng = np.random.default_rng(3)
+    table = rng.standard_normal(shape)
+    inputs = make(rng)
+    key = index.key(inputs)
+    value = rng.standard_normal(np.shape(table[key]))
+    expected = table.copy()
+    if kind == "inc":
+        np.add.at(expected, key, value)
+    else:
+        expected[key] = value
+    scatter.prepare(table, index, inputs, value, kind, False)()
+    np.testing.assert_allclose(table, expected, rtol=1e-15, atol=0)
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(st_.lists(st_.integers(-6, 5), max_size=60), st_.integers(1, 4))
+def test_last_write_wins(ids, width):
+    table = np.zeros((6, width))
+    value = np.arange(len(ids) * width, dtype=float).reshape(len(ids), width)
+    expected = table.copy()
+    for i, v in zip(ids, value, strict=True):
+        expected[i] = v
+    scatter.prepare(table, ROWS, [np.array(ids, np.int64)], value, "set", False)()
+    np.testing.assert_array_equal(table, expected)

@@ -1,0 +1,322 @@
+"""One case on one backend: built, called, and compared with the oracle."""
+
+from __future__ import annotations
+
+import time
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import subtensor
+from subtensor import errors, plugins
+from subtensor_conformance import oracle
+from subtensor_conformance.case import Call, Case, Value
+from subtensor_conformance.compare import Array, Bound, Difference, difference, largest_error, to_array
+from subtensor_conformance.oracle import nodes, subset
+from subtensor_conformance.result import Result, encode
+
+SPECIAL = frozenset({"erf", "erfc", "erfinv", "gammaln", "digamma", "polygamma"})
+"""Ops that stand for the capability ``special_functions`` where a backend leaves them out of its operations."""
+
+
+class Failure(Exception):
+    """A case did not do what it should."""
+
+    def __init__(self, kind: str, message: str, expected: str = "", got: str = "", error: float = 0.0) -> None:
+        super().__init__(message)
+        self.kind, self.expected, self.got, self.error = kind, expected, got, error
+
+
+class Witness:
+    """Stands for a backend, and counts how often it was asked to compile, and what it compiled to run."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend = backend
+        self.compiled = 0
+        self.ran = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def compile(self, program: Any, **options: Any) -> Any:
+        self.compiled += 1
+        executable = self.backend.compile(program, **options)
+
+        def run(inputs: Any, cells: Any) -> Any:
+            self.ran += 1
+            return executable(inputs, cells)
+
+        return run
+
+
+@contextmanager
+def witnessed(name: str) -> Iterator[Witness]:
+    """The backend of a name, watched for the length of a ``with`` block."""
+    original = plugins.get_backend
+    witness = Witness(original(name))
+
+    def get_backend(wanted: str) -> Any:
+        return witness if wanted == name else original(wanted)
+
+    plugins.get_backend = get_backend
+    try:
+        yield witness
+    finally:
+        plugins.get_backend = original
+
+
+def check(case: Case, backend: str, factor: float = 1) -> Result:
+    """Run a case. factor: by which the backend loosens the case's bound."""
+    start = time.perf_counter()
+    observed: list[Any] = []
+    bound = Bound.of(case, factor)
+    state, kind, message, expected, got, error = "pass", "", "", "", "", 0.0
+    declared = plugins.get_backend(backend).capabilities
+    lacking = case.capability is not None and case.capability not in declared
+    try:
+        with witnessed(backend) as witness, warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # NumPy's about NaN and overflow
+            error = _run(case, backend, witness, bound, observed)
+        if lacking:
+            state, kind = "stale", "declaration"
+            message = f"the backend does not declare {case.capability!r}, yet the case works; declare it"
+    except errors.Unsupported as refusal:
+        state, kind, message = _refused(case, refusal, lacking)
+    except Failure as failure:
+        state, kind, message = "fail", failure.kind, str(failure)
+        expected, got, error = failure.expected, failure.got, failure.error
+    except Exception as unexpected:  # noqa: BLE001  # whatever a backend raises is its failure
+        state, kind = "fail", "error"
+        message = f"unexpected {type(unexpected).__name__}: {unexpected}"
+        got = "".join(traceback.format_exception(unexpected, limit=-6))
+    finally:
+        nodes._nodes.clear()  # noqa: SLF001  # the oracle's own, kept for one case
+        subset._spelled.clear()  # noqa: SLF001
+    seconds = time.perf_counter() - start
+    return Result(case.id, state, kind, message, expected, got, error, seconds, factor, tuple(observed))
+
+
+def _refused(case: Case, refusal: errors.Unsupported, lacking: bool) -> tuple[str, str, str]:
+    named = "special_functions" if refusal.capability in SPECIAL else refusal.capability
+    if lacking and named == case.capability:
+        return "unsupported", "", f"the backend declares that it lacks {case.capability!r}"
+    if case.capability is None:
+        why = "the case needs only the core, which no backend may lack"
+    elif lacking:
+        why = f"the case needs {case.capability!r}, which is what the error should have named"
+    else:
+        why = f"the backend declares {case.capability!r}"
+    return "undeclared", "unsupported", f"Unsupported({refusal.capability!r}) was raised, but {why}: {refusal}"
+
+
+# --- building
+
+
+def _symbols(case: Case) -> dict[str, Any]:
+    made: dict[str, Any] = {"st": subtensor}
+    for g in case.inputs:
+        made[g.name] = subtensor.tensor(g.name, g.dtype, g.shape)
+    for g in case.shared:
+        assert g.value is not None
+        made[g.name] = subtensor.shared(to_array(g.value), name=g.name, shape=g.shape)
+    return made
+
+
+def _read(source: str, names: Mapping[str, Any]) -> Any:
+    return eval(source, {"__builtins__": {"slice": slice, "range": range}}, dict(names))  # noqa: S307  # the suite's own
+
+
+def build(case: Case, backend: str) -> tuple[Any, dict[str, Any]]:
+    """The compiled function of a case, and its names."""
+    names = _symbols(case)
+    for name, source in case.lets:
+        names[name] = _read(source, names)
+    outputs = [_read(source, names) for source in case.outputs]
+    updates = [(names[name], _read(source, names)) for name, source in case.updates]
+    inputs = [names[g.name] for g in case.inputs]
+    return subtensor.function(inputs, outputs, updates=updates, backend=backend, on_unused_input="ignore"), names
+
+
+class Expectation:
+    """The oracle's side of a case: outputs and new state, from arguments and old state."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        names: dict[str, Any] = {"st": oracle.st}
+        names.update((g.name, oracle.Leaf(g.name)) for g in (*case.inputs, *case.shared))
+        self.leaves = dict(names)
+        instead = dict(case.oracle)
+        for name, source in case.lets:
+            names[name] = _read(instead.get(name, source), names)
+        self.outputs = [_read(instead.get(source, source), names) for source in case.outputs]
+        self.updates = {name: _read(instead.get(source, source), names) for name, source in case.updates}
+        self.state = {g.name: _to_oracle(g.value) for g in case.shared if g.value is not None}
+
+    def call(self, call: Call) -> list[Array]:
+        """The outputs; the state is taken one step further."""
+        given = {self.leaves[g.name]: _to_oracle(v) for g, v in zip(self.case.inputs, call.arguments, strict=True)}
+        given |= {self.leaves[name]: v for name, v in self.state.items()}
+        outputs = [_to_numpy(oracle.evaluate(nodes.as_node(o), given)) for o in self.outputs]
+        new = {name: oracle.evaluate(nodes.as_node(e), given) for name, e in self.updates.items()}
+        self.state.update(new)
+        return outputs
+
+    def values(self) -> dict[str, Array]:
+        return {name: _to_numpy(v) for name, v in self.state.items()}
+
+
+def _to_oracle(v: Value) -> oracle.Array:
+    return oracle.values.make(v.dtype, v.shape, v.data)
+
+
+def _to_numpy(a: oracle.Array) -> Array:
+    return to_array(Value(a.dtype, a.shape, a.data))
+
+
+# --- running
+
+
+def _run(case: Case, backend: str, witness: Witness, bound: Bound, observed: list[Any]) -> float:
+    """Raises Failure where anything is not as it should be. Gives the largest error."""
+    if case.raises is not None:
+        _expect_error(case.raises, lambda: build(case, backend), observed)
+        return 0.0
+    run, names = build(case, backend)
+    if not witness.compiled:
+        raise Failure("dispatch", f"the function was built without asking {backend!r} to compile it")
+    expectation = Expectation(case)
+    shared = {g.name: names[g.name] for g in case.shared}
+    error = 0.0
+    for number, call in enumerate(case.calls):
+        before = witness.ran
+        error = max(error, _one_call(case, call, number, run, shared, expectation, bound, observed))
+        if witness.ran == before and not _before_the_backend(call):
+            raise Failure("dispatch", f"call {number} returned without running what {backend!r} compiled")
+    return error
+
+
+def _before_the_backend(call: Call) -> bool:
+    """Whether the frontend itself refuses the arguments."""
+    return call.raises is not None and call.raises[0] in ("DTypeError", "CallError", "ShapeError")
+
+
+def _one_call(
+    case: Case,
+    call: Call,
+    number: int,
+    run: Any,
+    shared: Mapping[str, Any],
+    expectation: Expectation,
+    bound: Bound,
+    observed: list[Any],
+) -> float:
+    where = f"call {number}: " if len(case.calls) > 1 else ""
+    arguments = [to_array(v) for v in call.arguments]
+    kept = [a.copy() for a in arguments]
+    old = {name: s.get_value() for name, s in shared.items()}
+    if call.raises is not None:
+        _expect_error(call.raises, lambda: run(*arguments), observed)
+        _unchanged(where, kept, arguments)
+        for name, s in shared.items():
+            now = s.get_value()
+            if now.dtype != old[name].dtype or now.shape != old[name].shape or now.tobytes() != old[name].tobytes():
+                raise Failure(
+                    "transaction", f"{where}after the error {name} is not what it was", repr(old[name]), repr(now)
+                )
+        return 0.0
+    outputs = run(*arguments)
+    expected = expectation.call(call)
+    _unchanged(where, kept, arguments)
+    error = _compare_all(where, case.outputs, expected, outputs, bound)
+    observed.append([encode(o) for o in outputs])
+    _owned(where, outputs, arguments, shared)
+    if not case.updates:
+        _again(where, run, kept, outputs)
+    for each in (*outputs, *arguments):
+        _scribble(each)
+    values = expectation.values()
+    for attempt in ("", " after get_value() was written to"):
+        for name, s in shared.items():
+            now = s.get_value()
+            found = difference(f"{where}{name}{attempt}", values[name], now, bound)
+            if found:
+                kind = "aliasing" if attempt else "state"
+                raise Failure(kind, found.message, repr(values[name]), repr(now), found.error)
+            error = max(error, largest_error(values[name], now, bound))
+            if not attempt:
+                observed.append(encode(now))
+            _scribble(now)
+    return error
+
+
+def _expect_error(due: tuple[str, str], action: Any, observed: list[Any]) -> None:
+    name, text = due
+    try:
+        action()
+    except errors.Unsupported:
+        raise
+    except Exception as raised:
+        observed.append(f"{type(raised).__name__}: {raised}")
+        if type(raised).__name__ != name:
+            raise Failure(
+                "error", f"expected {name}, got {type(raised).__name__}: {raised}", f"{name}: {text}", repr(raised)
+            ) from raised
+        if text not in str(raised):
+            raise Failure("message", f"{name}: the text is not the one that is due", text, str(raised)) from raised
+        return
+    raise Failure("error", f"expected {name}, got no error", f"{name}: {text}", "no error")
+
+
+def _unchanged(where: str, kept: Sequence[Array], arguments: Sequence[Array]) -> None:
+    for i, (before, after) in enumerate(zip(kept, arguments, strict=True)):
+        if before.tobytes() != after.tobytes():
+            raise Failure("input changed", f"{where}argument {i} was written to", repr(before), repr(after))
+
+
+def _compare_all(
+    where: str, sources: Sequence[str], expected: Sequence[Array], outputs: Any, bound: Bound
+) -> float:
+    if len(outputs) != len(expected):
+        raise Failure("value", f"{where}expected {len(expected)} outputs, got {len(outputs)}")
+    error = 0.0
+    for source, e, o in zip(sources, expected, outputs, strict=True):
+        found: Difference | None = difference(f"{where}{source}", e, o, bound)
+        if found:
+            raise Failure(found.kind, found.message, repr(e), repr(o), found.error)
+        error = max(error, largest_error(e, o, bound))
+    return error
+
+
+def _owned(where: str, outputs: Sequence[Array], arguments: Sequence[Array], shared: Mapping[str, Any]) -> None:
+    """What a call returns is the caller's alone."""
+    others = [(f"argument {i}", a) for i, a in enumerate(arguments)]
+    for name, s in shared.items():
+        held = s.cell.data
+        if isinstance(held, np.ndarray):
+            others.append((f"the state of {name}", held))
+    for i, o in enumerate(outputs):
+        if not o.flags.writeable:
+            raise Failure("read-only", f"{where}output {i} is read-only; the caller owns it")
+        for what, other in [*others, *((f"output {j}", outputs[j]) for j in range(i))]:
+            if np.may_share_memory(o, other) and np.shares_memory(o, other):
+                raise Failure("aliasing", f"{where}output {i} shares memory with {what}")
+
+
+def _again(where: str, run: Any, kept: Sequence[Array], outputs: Sequence[Array]) -> None:
+    """The same arguments give the same bits, whatever is done to the first results."""
+    first = [o.copy() for o in outputs]
+    for o in outputs:
+        _scribble(o)
+    second = run(*(a.copy() for a in kept))
+    for i, (a, b) in enumerate(zip(first, second, strict=True)):
+        if a.tobytes() != b.tobytes():
+            raise Failure("repeat", f"{where}output {i} differs when the same call is made again", repr(a), repr(b))
+
+
+def _scribble(a: Array) -> None:
+    if a.flags.writeable:
+        a[...] = np.asarray(True if a.dtype.kind == "b" else 77, a.dtype)

@@ -1,0 +1,52 @@
+"""The oracle: what a program means, in loops over plain Python numbers.
+
+It imports nothing but the standard library: no array library, no graph, no rewrite and no backend. Its functions carry
+the names of the frontend's, so that the source of a case, ``"st.exp(t[i]).sum()"``, is evaluated here as it stands.
+Gradients are finite differences.
+"""
+
+from subtensor_conformance.oracle import (
+    calculus,
+    creation,
+    elementwise,
+    linalg,
+    reduce,
+    shape,
+    sorting,
+    subset,
+)
+from subtensor_conformance.oracle.index import OutOfBounds
+from subtensor_conformance.oracle.nodes import FUNCTIONS, Leaf, Node, constant, evaluate
+from subtensor_conformance.oracle.values import Array, promote
+
+__all__ = [
+    "FUNCTIONS",
+    "Array",
+    "Leaf",
+    "Node",
+    "OutOfBounds",
+    "calculus",
+    "constant",
+    "creation",
+    "elementwise",
+    "evaluate",
+    "linalg",
+    "promote",
+    "reduce",
+    "shape",
+    "sorting",
+    "subset",
+]
+
+
+class Names:
+    """What a case's source calls ``st``."""
+
+    def __getattr__(self, name: str) -> object:
+        try:
+            return FUNCTIONS[name]
+        except KeyError:
+            raise AttributeError(f"the oracle has no function {name!r}") from None
+
+
+st = Names()

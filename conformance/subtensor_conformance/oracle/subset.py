@@ -1,0 +1,127 @@
+"""Reading and writing subsets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from subtensor_conformance.oracle.index import Selection, select
+from subtensor_conformance.oracle.nodes import FUNCTIONS, Node, apply, as_node, cast, public
+from subtensor_conformance.oracle.values import Array, into, stretched
+
+_spelled: dict[Node, tuple[Node, Any, list[Node]]] = {}
+"""For each ``x[key]``: x, the key with numbers in place of nodes, and the nodes."""
+
+
+def _template(key: Any) -> tuple[Any, list[Node]]:
+    """The key over the values of nodes: a tree in which ``("node", i)`` stands for the i-th."""
+    nodes: list[Node] = []
+
+    def node(value: Any) -> tuple[str, int]:
+        nodes.append(value)
+        return ("node", len(nodes) - 1)
+
+    def bound(value: Any) -> Any:
+        return node(value) if isinstance(value, Node) else value
+
+    entries: list[Any] = []
+    for entry in key if isinstance(key, tuple) else (key,):
+        if isinstance(entry, slice):
+            entries.append(("slice", bound(entry.start), bound(entry.stop), bound(entry.step)))
+        elif entry is None or entry is Ellipsis:
+            entries.append(entry)
+        elif isinstance(entry, list) and not entry:
+            entries.append(node(FUNCTIONS["constant"](entry, dtype="int64")))
+        else:
+            entries.append(node(as_node(entry)))
+    return tuple(entries), nodes
+
+
+def _filled(template: Any, arrays: tuple[Array, ...]) -> list[Any]:
+    def value(part: Any) -> Any:
+        return int(arrays[part[1]].item()) if isinstance(part, tuple) else part
+
+    key: list[Any] = []
+    for part in template:
+        if isinstance(part, tuple) and part[0] == "slice":
+            key.append(slice(*(value(b) for b in part[1:])))
+        elif isinstance(part, tuple):
+            key.append(arrays[part[1]])
+        else:
+            key.append(part)
+    return key
+
+
+@public("getitem")
+def getitem(x: Node, key: Any) -> Node:
+    template, nodes = _template(key)
+
+    def get(x: Array, *arrays: Array) -> Array:
+        chosen = select(x.shape, _filled(template, arrays))
+        return Array(x.dtype, chosen.shape, tuple(x.data[p] for p in chosen.places))
+
+    node = apply(get, (x, *nodes), ("get", template))
+    _spelled[node] = (x, template, nodes)
+    return node
+
+
+Change = Callable[[list[Any], int, Any, str], None]
+
+
+def _set(data: list[Any], place: int, value: Any, dtype: str) -> None:
+    data[place] = value
+
+
+def _inc(data: list[Any], place: int, value: Any, dtype: str) -> None:
+    data[place] = into(dtype, (data[place] or value) if dtype == "bool" else data[place] + value)
+
+
+def _write(change: Change, target: Node, value: Any) -> Node:
+    x, template, nodes = _spelled[target]
+    y = as_node(value)
+
+    def written(x: Array, y: Array, *arrays: Array) -> Array:
+        chosen: Selection = select(x.shape, _filled(template, arrays))
+        y = _fitted(cast(y, x.dtype), chosen)
+        data = list(x.data)
+        for place, element in zip(chosen.places, y.data, strict=True):
+            change(data, place, element, x.dtype)
+        return Array(x.dtype, x.shape, tuple(data))
+
+    return apply(written, (x, y, *nodes), (change.__name__, template))
+
+
+def _fitted(y: Array, chosen: Selection) -> Array:
+    while len(y.shape) > len(chosen.shape) and y.shape[0] == 1:
+        y = Array(y.dtype, y.shape[1:], y.data)
+    return stretched(y, chosen.shape)
+
+
+@public("set_subtensor", "set")
+def set_subtensor(target: Node, value: Any) -> Node:
+    return _write(_set, target, value)
+
+
+@public("inc_subtensor", "inc")
+def inc_subtensor(target: Node, value: Any, ignore_duplicates: bool = False) -> Node:
+    if ignore_duplicates:
+        return _write(_set, target, FUNCTIONS["add"](target, value))
+    return _write(_inc, target, value)
+
+
+@public("take")
+def take(x: Node, indices: Any, axis: int | None = None) -> Node:
+    if axis is None:
+        x, axis = FUNCTIONS["reshape"](x, (-1,)), 0
+    return getitem(x, (*([slice(None)] * axis), as_node(indices)))
+
+
+
+
+@public("flatnonzero")
+def flatnonzero(x: Any) -> Node:
+    def run(x: Array) -> Array:
+        found = [i for i, v in enumerate(x.data) if v]
+        return Array("int64", (len(found),), tuple(found))
+
+    return apply(run, (as_node(x),), "flatnonzero")

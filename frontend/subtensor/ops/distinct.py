@@ -1,0 +1,146 @@
+"""The distinct rows among repeated ids, and sums over their occurrences: what optimizers with row state stand on.
+
+A run is what equal ids are after sorting. ``run_starts`` lists each run at least once: backends whose shapes may
+depend on values list each exactly once; the expansion, for backends with static shapes, lists it once for each
+occurrence, with the same sums beside it. Therefore what is computed from runs is written with ``set_subtensor``, which
+gives the same result in both cases, and what is summed over runs is masked by ``firsts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from subtensor.errors import BoundsError
+from subtensor.graph import DISCONNECTED, Argument, Cotangent, Length, Variable, define
+from subtensor.operators import call
+from subtensor.ops.elementwise import cast
+from subtensor.ops.shape import length
+from subtensor.types import INDEX, TensorType
+
+_LARGEST = 2**63 - 1
+
+
+def _row_numbers_expand(ids: Variable, n: Variable) -> Variable:
+    if ids.dtype == "uint64":
+        ids = call("minimum", ids, _LARGEST)
+    wide = cast(ids, INDEX)
+    # what lies outside stays outside, for whoever reads there to notice
+    return call("where", (wide < 0) & (wide >= -n), wide + n, wide)
+
+
+def _row_numbers_check(ids: Argument, n: Argument) -> None:
+    assert ids.known is not None
+    assert n.known is not None
+    size, values = int(n.known), ids.known.reshape(-1)
+    wrong = (values >= size) | ((values < 0) & (values.astype("int64") < -size))
+    if wrong.any():
+        at = int(wrong.argmax())
+        raise BoundsError(
+            f"{ids.label}: index {int(values[at])} at position ({at},) is out of bounds for axis 0, which has size "
+            f"{size}; expected {-size} <= index < {size}"
+        )
+
+
+row_numbers = define(
+    "row_numbers",
+    infer=lambda ids, n: ids.type.with_dtype(INDEX),
+    vjp=lambda g, out, ids, n: [DISCONNECTED, DISCONNECTED],
+    expand=_row_numbers_expand,
+    check=_row_numbers_check,
+    dims=lambda axis, ids, n: (ids, axis),
+)
+"""``row_numbers(ids, n)``: ids as int64 in ``[0, n)``, negative ones wrapped. Raises BoundsError outside ``[-n, n)``."""
+
+
+def _run_starts_expand(ordered: Variable) -> Variable:
+    return call("searchsorted", ordered, ordered)
+
+
+run_starts = define(
+    "run_starts",
+    infer=lambda ordered: TensorType(INDEX, (None,)),
+    vjp=lambda g, out, ordered: [DISCONNECTED],
+    expand=_run_starts_expand,
+    fresh=True,
+)
+"""``run_starts(ordered)``: where the runs of equal elements of an ascending vector start; ascending, each run at least
+once, and no more often than it is long."""
+
+
+def _run_of(starts: Variable, positions: Variable) -> Variable:
+    """The number of the last start that is not after a position: one number for each run."""
+    return call("searchsorted", starts, positions, "right") - 1
+
+
+def _run_sums_infer(x: Argument, order: Argument, starts: Argument) -> TensorType:
+    return x.type.with_shape((starts.type.shape[0], *x.type.shape[1:]))
+
+
+def _run_sums_expand(x: Variable, order: Variable, starts: Variable) -> Variable:
+    runs = _run_of(starts, call("arange", length(x, 0)))
+    sums = call("segment_sum", x[order], runs, length(starts, 0))
+    return sums[_run_of(starts, starts)]
+
+
+def _run_sums_vjp(g: Variable, out: Variable, x: Variable, order: Variable, starts: Variable) -> Sequence[Cotangent]:
+    masked = g * cast(call("expand_dims", firsts(starts), tuple(range(1, g.ndim))), g.dtype)
+    summed = call("segment_sum", masked, _run_of(starts, starts), length(starts, 0))
+    runs = _run_of(starts, call("arange", length(x, 0)))
+    return [call("zeros_like", x)[order].set(summed[runs]), DISCONNECTED, DISCONNECTED]
+
+
+def _run_sums_dims(axis: int, x: Variable, order: Variable, starts: Variable) -> Length:
+    return (starts, 0) if axis == 0 else (x, axis)
+
+
+run_sums = define(
+    "run_sums",
+    infer=_run_sums_infer,
+    vjp=_run_sums_vjp,
+    expand=_run_sums_expand,
+    dims=_run_sums_dims,
+    fresh=True,
+)
+"""``run_sums(x, order, starts)``: for each start, the sum of the rows ``x[order]`` over its run, in order."""
+
+
+def firsts(starts: Variable) -> Variable:
+    """Whether a start is the first mention of its run: true exactly once for each run."""
+    return call("concatenate", [call("ones_like", starts[:1], "bool"), call("not_equal", starts[1:], starts[:-1])], 0)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Ids grouped by value.
+
+    ids: (B,) int64. order: (B,), sorts them. starts: (S,), see ``run_starts``. values: (S,), the ids at the starts,
+    ascending.
+    """
+
+    ids: Variable
+    order: Variable
+    starts: Variable
+    values: Variable
+
+    @staticmethod
+    def of(ids: Variable) -> Runs:
+        order = call("argsort", ids)
+        ordered = ids[order]
+        starts = run_starts(ordered)
+        return Runs(ids, order, starts, ordered[starts])
+
+    def sums(self, x: Variable) -> Variable:
+        """x: (B, …), a row for each id; returns (S, …), the sums over equal ids."""
+        return run_sums(x, self.order, self.starts)
+
+    @property
+    def firsts(self) -> Variable:
+        """(S,) bool: true once for each distinct id."""
+        return firsts(self.starts)
+
+    @property
+    def places(self) -> Variable:
+        """(B,): for each id, where its value stands in ``values``."""
+        runs = _run_of(self.starts, call("arange", length(self.ids, 0)))
+        return call("zeros_like", self.order)[self.order].set(runs)

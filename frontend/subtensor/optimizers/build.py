@@ -1,0 +1,351 @@
+"""From a cost, parameters and a rule to updates: options, clipping, decay, counting, and who waits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import numpy as np
+
+from subtensor.constants import as_tensor, constant
+from subtensor.errors import OptimizerError, ShapeError
+from subtensor.grad import grad
+from subtensor.graph import Array, Variable
+from subtensor.operators import call
+from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
+from subtensor.optimizers.rules import Point, Rule, Slot, Step
+from subtensor.optimizers.updates import Lag, Updates
+from subtensor.ops.elementwise import cast, same_kind
+from subtensor.ops.subtensor import get_op
+from subtensor.shared import SharedVariable
+from subtensor.types import INDEX
+
+
+class Options(TypedDict, total=False):
+    """What every optimizer takes besides its own constants.
+
+    untouched: what happens to rows of a table that a step does not use: ``"freeze"``, nothing; ``"catch_up"``, what the
+    dense optimizer does, when they are next read; ``"dense"``, the same at once, O(table).
+    weight_decay: λ of the decoupled decay ``w ← (1 − rate · λ) w``, of the rows that take part.
+    clip_value: bound of each element of a gradient, after gradients of equal rows are summed. clip_row_norm: bound of
+    the Euclidean norm of each row's. clip_global_norm: bound of the norm over all rows used and all parameters.
+    state: updates made before by the same optimizer for the same parameters, whose state is used on.
+    """
+
+    untouched: str
+    weight_decay: float
+    clip_value: float
+    clip_row_norm: float
+    clip_global_norm: float
+    state: Updates | None
+
+
+_DEFAULTS = Options(untouched="freeze", weight_decay=0.0, clip_value=0, clip_row_norm=0, clip_global_norm=0, state=None)
+
+
+def number(what: str, value: Any, low: float = 0.0, high: float = math.inf) -> float:
+    """`value` as a float in [low, high); raises OptimizerError naming it."""
+    if isinstance(value, Variable) or not isinstance(value, int | float | np.number) or not low <= value < high:
+        raise OptimizerError(f"{what} is {value!r}; expected a number in [{low:g}, {high:g})")
+    return float(value)
+
+
+@dataclass
+class _Settings:
+    """Options, checked."""
+
+    rule: Rule
+    where: str
+    rate: Any
+    by_row: bool
+    untouched: str
+    decay: float
+    clip_value: float
+    clip_row: float
+    clip_global: float
+    reuse: Updates | None
+
+    @property
+    def constant_rate(self) -> float | None:
+        return None if isinstance(self.rate, Variable) or callable(self.rate) else float(self.rate)
+
+    @property
+    def lagging(self) -> bool:
+        return self.untouched == "catch_up" and not (self.rule.still and not self.decay)
+
+    @property
+    def clips(self) -> bool:
+        return bool(self.clip_value or self.clip_row or self.clip_global)
+
+    def keep(self) -> float:
+        """1 − rate · decay, for a constant rate."""
+        assert self.constant_rate is not None
+        return 1 - self.constant_rate * self.decay
+
+
+def _settings(rule: Rule, rate: Any, step_count: str | None, given: Options) -> _Settings:
+    where = rule.name
+    unknown = sorted(set(given) - set(_DEFAULTS))
+    if unknown:
+        raise OptimizerError(f"{where}: unknown option {unknown[0]!r}; expected one of {', '.join(sorted(_DEFAULTS))}")
+    options = {**_DEFAULTS, **given}
+    untouched = options["untouched"]
+    if untouched not in ("freeze", "catch_up", "dense"):
+        raise OptimizerError(f"{where}: untouched={untouched!r}; expected 'freeze', 'catch_up' or 'dense'")
+    if step_count not in (None, "row", "global"):
+        raise OptimizerError(f"{where}: step_count={step_count!r}; expected 'row' or 'global'")
+    numbers = {
+        key: number(f"{where}: {key}", options[key] or 0)
+        for key in ("weight_decay", "clip_value", "clip_row_norm", "clip_global_norm")
+    }
+    if not isinstance(rate, Variable) and not callable(rate):
+        rate = number(f"{where}: learning_rate", rate)
+    elif isinstance(rate, Variable) and rate.ndim:
+        raise OptimizerError(f"{where}: learning_rate {rate.label} has {rate.ndim} axes; expected a scalar")
+    reuse = options["state"]
+    if reuse is not None and not isinstance(reuse, Updates):
+        raise OptimizerError(f"{where}: state={reuse!r}; expected the updates that an optimizer gave")
+    by_row = untouched == "freeze" and step_count != "global"
+    settings = _Settings(rule, where, rate, by_row, untouched, *numbers.values(), reuse)
+    if untouched == "catch_up":
+        _refuse_without_closed_form(settings, step_count)
+    return settings
+
+
+def _refuse_without_closed_form(s: _Settings, step_count: str | None) -> None:
+    why = s.rule.no_closed_form()
+    if why is None and step_count == "row" and s.rule.counted:
+        why = "the dense optimizer counts every step for every row; expected step_count='global'"
+    if why is None and s.constant_rate is None and (s.rule.moves or s.decay):
+        what = "the rows that it moves" if s.rule.moves else "weight decay"
+        why = (
+            f"the sum over missed steps has a closed form for {what} only where the learning rate is the same in all of "
+            "them; expected a number"
+        )
+    if why is None and s.decay and s.keep() <= 0:
+        why = f"1 - learning_rate * weight_decay is {s.keep():g}; expected more than 0"
+    if why is not None:
+        raise OptimizerError(
+            f"{s.where}: untouched='catch_up' is not possible: {why}. Use untouched='freeze', or 'dense' at O(table)"
+        )
+
+
+def build(
+    rule: Rule, cost_or_grads: Any, params: Any, rate: Any, options: Options, step_count: str | None = None
+) -> Updates:
+    """The updates by which `rule` trains `params`.
+
+    cost_or_grads: a float scalar, or the gradients, one for each parameter and of its shape. params: shared variables
+    and subsets of their rows. Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what ``grad`` raises;
+    nothing is made then.
+    """
+    s = _settings(rule, rate, step_count, options)
+    nodes, places = resolve(params, dense=s.untouched == "dense")
+    gradients = _gradients(s.where, cost_or_grads, nodes)
+    return _Assembly(s).updates(places, gradients)
+
+
+def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> list[Variable]:
+    single = isinstance(cost_or_grads, Variable)
+    if single and not (cost_or_grads.ndim and len(nodes) == 1):
+        result: list[Variable] = grad(cost_or_grads, list(nodes))
+        return result
+    given = [as_tensor(g) for g in ([cost_or_grads] if single else cost_or_grads)]
+    if len(given) != len(nodes):
+        raise OptimizerError(f"{where}: {len(given)} gradients for {len(nodes)} parameters; expected one each")
+    checked = []
+    for g, node in zip(given, nodes, strict=True):
+        fits = g.ndim == node.ndim and all(
+            a is None or b is None or a == b for a, b in zip(g.type.shape, node.type.shape, strict=True)
+        )
+        if not fits:
+            raise ShapeError(
+                f"{where}: the gradient {g.label} of {node.label} has type {g.type}; expected the shape of {node.type}"
+            )
+        checked.append(same_kind(g, node, f"{where}: gradient of {node.label}"))
+    return checked
+
+
+class _Assembly:
+    """Makes state variables and expressions for all places of one call."""
+
+    def __init__(self, settings: _Settings) -> None:
+        self.s = settings
+        self.made = Updates()
+        self.steps: SharedVariable | None = None
+
+    # --- state
+
+    def state_variable(self, name: str, make: Callable[[], Array], static: Sequence[int | None]) -> SharedVariable:
+        reuse = self.s.reuse
+        if reuse is None:
+            variable = SharedVariable(_type_of(value := make(), static), value, name)
+        else:
+            variable = _reused(self.s.where, reuse, name, make, static)
+        self.made.state.append(variable)
+        return variable
+
+    def slot(self, place: Place, slot: Slot, dtype: str | None = None) -> SharedVariable:
+        table = place.shared
+        shape = tuple(int(n) for n in np.shape(table.cell.data))
+        static = table.type.shape
+        if slot.by_row:
+            shape, static = shape[: place.state_lead], static[: place.state_lead]
+
+        def make() -> Array:
+            if slot.start is not None and self.s.reuse is None:
+                return slot.start(table.get_value())
+            return np.zeros(shape, dtype or table.dtype)
+
+        return self.state_variable(f"{place.name}.{self.s.rule.name}.{slot.name}", make, static)
+
+    def global_steps(self) -> SharedVariable:
+        if self.steps is None:
+            self.steps = self.state_variable(f"{self.s.rule.name}.steps", lambda: np.zeros((), np.int64), ())
+        return self.steps
+
+    # --- one call
+
+    def updates(self, places: Sequence[tuple[Place, list[int]]], gradients: Sequence[Variable]) -> Updates:
+        s, made = self.s, self.made
+        made.parameters = [p.shared for p, _ in places]
+        slots = {p: {slot.name: self.slot(p, slot) for slot in s.rule.slots} for p, _ in places}
+        for p, _ in places:
+            if s.lagging and isinstance(p, RowPlace):
+                rate, last = s.constant_rate, self.slot(p, Slot("last", by_row=True), INDEX)
+                keep = s.keep() if s.decay else 1.0
+                lag = Lag(p.shared, s.rule, slots[p], last, self.global_steps(), rate or 0.0, keep)
+                made._lags[p.shared], made._places[p.shared] = lag, p
+        gradients = made.read(gradients)
+        if self.linear(places):
+            return self.finish(self.subtract_all(places, gradients))
+        for p, positions in places:
+            p.take_gradient([gradients[i] for i in positions])
+        self.clip([p for p, _ in places])
+        pairs: list[tuple[SharedVariable, Variable]] = []
+        for p, _ in places:
+            pairs += self.step(p, slots[p])
+        return self.finish(pairs)
+
+    def finish(self, pairs: Sequence[tuple[SharedVariable, Variable]]) -> Updates:
+        made = self.made
+        made.update(pairs)
+        if self.steps is not None:
+            made[self.steps] = self.steps + 1
+        return made
+
+    def linear(self, places: Sequence[tuple[Place, list[int]]]) -> bool:
+        """Whether a step only adds multiples of gradients, so that equal rows need not be found."""
+        return self.s.rule.name == "sgd" and not self.s.clips and not self.s.decay
+
+    def subtract_all(
+        self, places: Sequence[tuple[Place, list[int]]], gradients: Sequence[Variable]
+    ) -> list[tuple[SharedVariable, Variable]]:
+        pairs = []
+        for p, positions in places:
+            rate = self.rate(p.shared.dtype)
+            value: Variable = p.shared
+            if isinstance(p, RowPlace | DensePlace):
+                for subset, i in zip(p.subsets, positions, strict=True):
+                    g = gradients[i]
+                    if subset.param is not subset.node:
+                        g = grad(None, subset.node, known_grads={subset.param: g}, add_names=False)
+                    target = get_op(value, *subset.node.inputs[1:], index=subset.node.params["index"])
+                    value = call("inc_subtensor", target, -rate * g)
+            else:
+                value = value - rate * gradients[positions[0]]
+            pairs.append((p.shared, value))
+        return pairs
+
+    def rate(self, dtype: str) -> Variable:
+        rate = self.s.rate
+        if callable(rate):
+            rate = as_tensor(rate(cast(self.global_steps(), "float64")))
+            if rate.ndim:
+                raise OptimizerError(f"{self.s.where}: the schedule gave {rate!r}; expected a scalar")
+        return cast(rate, dtype) if isinstance(rate, Variable) else constant(rate, dtype=dtype)
+
+    def clip(self, places: Sequence[Place]) -> None:
+        s = self.s
+        for p in places:
+            g = p.gradient
+            if s.clip_value:
+                g = call("clip", g, -s.clip_value, s.clip_value)
+            if s.clip_row:
+                axes = p.row_axes(g)
+                squares = call("sum", g * g, axes) if axes else g * g
+                g = g * p.spread(_shrink(squares, s.clip_row))
+            p.gradient = g
+        if s.clip_global:
+            total: Variable | None = None
+            for p in places:
+                squares = cast(p.square_sum(p.gradient), "float64")
+                total = squares if total is None else total + squares
+            assert total is not None
+            factor = _shrink(total, s.clip_global)
+            for p in places:
+                p.gradient = p.gradient * cast(factor, p.gradient.dtype)
+
+    def step(self, p: Place, slots: dict[str, SharedVariable]) -> list[tuple[SharedVariable, Variable]]:
+        s, table = self.s, p.shared
+        lag = self.made._lags.get(table)
+        if lag is not None:
+            w, state = lag.current(p)
+        else:
+            w, state = p.read(table), {name: p.read(v) for name, v in slots.items()}
+        pairs: list[tuple[SharedVariable, Variable]] = []
+        count = None
+        if s.rule.counted:
+            if s.by_row and isinstance(p, RowPlace):
+                counts = self.slot(p, Slot("count", by_row=True), INDEX)
+                by_row = p.read(counts) + 1
+                pairs.append((counts, p.written(counts, by_row)))
+                count = p.spread(cast(by_row, "float64"))
+            else:
+                count = cast(self.global_steps() + 1, "float64")
+        rate = self.rate(table.dtype)
+        done = s.rule.step(Point(p, w, p.gradient, state, rate, count))
+        pairs = [(table, self._new_value(p, w, rate, done, stale=lag is not None)), *pairs]
+        pairs += [(slots[name], p.written(slots[name], value)) for name, value in done.state.items()]
+        if lag is not None:
+            now = call("zeros_like", p.read(lag.last)) + (lag.steps + 1)
+            pairs.append((lag.last, p.written(lag.last, now)))
+        return pairs
+
+    def _new_value(self, p: Place, w: Variable, rate: Variable, done: Step, stale: bool) -> Variable:
+        if done.value is not None:
+            return p.written(p.shared, done.value)
+        assert done.change is not None
+        if self.s.decay:
+            keep = 1 - rate * self.s.decay if self.s.constant_rate is None else self.s.keep()
+            return p.written(p.shared, w * keep + done.change)
+        return p.written(p.shared, w + done.change) if stale else p.added(p.shared, done.change)
+
+
+def _shrink(squares: Variable, bound: float) -> Variable:
+    """The factor that brings a norm, given squared, down to `bound`; 1 where it is not above."""
+    norm = call("sqrt", squares)
+    return call("where", norm > bound, bound / norm, 1)
+
+
+def _type_of(value: Array, static: Sequence[int | None]) -> Any:
+    return as_tensor(np.zeros((), value.dtype)).type.with_shape(static)
+
+
+def _reused(
+    where: str, reuse: Updates, name: str, make: Callable[[], Array], static: Sequence[int | None]
+) -> SharedVariable:
+    found = [v for v in reuse.state if v.name == name]
+    if not found:
+        names = ", ".join(str(v.name) for v in reuse.state) or "nothing"
+        raise OptimizerError(f"{where}: the given state has no {name!r}; it holds {names}")
+    value = make()
+    have = tuple(int(n) for n in np.shape(found[0].cell.data))
+    if have != value.shape or found[0].dtype != value.dtype.name or found[0].type.shape != tuple(static):
+        raise OptimizerError(
+            f"{where}: the given state {name!r} is {found[0].dtype} of shape {have}; expected {value.dtype.name} of shape "
+            f"{value.shape}"
+        )
+    return found[0]

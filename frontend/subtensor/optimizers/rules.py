@@ -1,0 +1,123 @@
+"""What an update rule is: the state it keeps, what a step does to a touched row, and what idle steps do.
+
+An idle step is one with gradient zero: what the dense optimizer does to a row that is not touched. Rules that can say
+what Δ of them amount to, in closed form, can bring a row up to date when it is next read.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from subtensor.constants import constant
+from subtensor.graph import Array, Variable
+from subtensor.operators import call
+from subtensor.optimizers.places import Place
+from subtensor.ops.elementwise import cast
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A state variable beside a parameter.
+
+    by_row: one number for each row, not one for each element. start: makes the first value from the parameter's; zeros
+    where None.
+    """
+
+    name: str
+    by_row: bool = False
+    start: Callable[[Array], Array] | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """What a step sees: rows (S, …), or a whole variable.
+
+    w, g: values and gradients, of one shape and dtype. state: by slot name; slots by row are (S,). rate: 0-d, of their
+    dtype. count: the number of this step, from 1, float64, with axes to broadcast; None for rules that do not count.
+    """
+
+    place: Place
+    w: Variable
+    g: Variable
+    state: Mapping[str, Variable]
+    rate: Variable
+    count: Variable | None = None
+
+    def bias(self, beta: float, ahead: int = 0) -> Variable:
+        """``1 − beta^(count + ahead)``: what an average that started at zero lacks; in the dtype of w."""
+        return bias(beta, self.count + ahead if ahead else self.count, self.w.dtype)  # type: ignore[operator]  # counted
+
+
+def bias(beta: float, count: Variable | None, dtype: str) -> Variable:
+    assert count is not None
+    return cast(1 - call("power", constant(beta, dtype="float64"), count), dtype)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step did: `change`, to be added to w, or the new `value` of w; and new state."""
+
+    state: Mapping[str, Variable] = field(default_factory=dict)
+    change: Variable | None = None
+    value: Variable | None = None
+
+
+@dataclass(frozen=True)
+class Idle:
+    """Δ idle steps, Δ >= 0 by row. steps: Δ; done: the number of steps before them; both float64, with axes to broadcast.
+
+    rate: the learning rate. keep: a = 1 − rate · decay, the factor of a decoupled decay.
+    """
+
+    place: Place
+    w: Variable
+    state: Mapping[str, Variable]
+    steps: Variable
+    done: Variable
+    rate: float
+    keep: float
+
+    def power(self, base: float) -> Variable:
+        """base^Δ, in the dtype of w."""
+        return cast(call("power", constant(base, dtype="float64"), self.steps), self.w.dtype)
+
+    def geometric(self, ratio: float) -> Variable:
+        """Σ of keep^(Δ − k) · ratio^k over k = 1 … Δ, in the dtype of w."""
+        if ratio == 0:
+            return call("zeros_like", cast(self.steps, self.w.dtype))
+        log = math.log(ratio / self.keep)
+        count = self.steps if log == 0 else call("expm1", self.steps * log) / math.expm1(log)
+        total = ratio / self.keep * count * call("power", constant(self.keep, dtype="float64"), self.steps)
+        return cast(total, self.w.dtype)
+
+
+class Rule(ABC):
+    """An update rule. Subclasses are frozen dataclasses of its constants."""
+
+    name: ClassVar[str]
+    counted: ClassVar[bool] = False
+    """Whether steps are counted, for the correction of bias."""
+    moves: ClassVar[bool] = False
+    """Whether w itself changes in idle steps, by more than decoupled decay; it then depends on the learning rate."""
+    still: ClassVar[bool] = False
+    """Whether idle steps change nothing but by decoupled decay."""
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return ()
+
+    @abstractmethod
+    def step(self, p: Point) -> Step:
+        """One step on touched rows."""
+
+    def idle(self, p: Idle) -> Step:
+        """Δ idle steps. Decoupled decay of w alone is not its business: w becomes ``keep^Δ · w + change``."""
+        return Step()
+
+    def no_closed_form(self) -> str | None:
+        """Why idle steps have no closed form, or None where they have."""
+        return None

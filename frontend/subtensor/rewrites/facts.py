@@ -1,0 +1,399 @@
+"""What is known about nodes before anything runs: shapes, indices, and what cannot fail.
+
+Every answer of True is a proof; False means only that none was found.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from subtensor.graph import Array, Constant, Input, Variable, constant_node
+from subtensor.indexing import At, Index, Ref, Slice
+from subtensor.operators import call
+from subtensor.ops.elementwise import broadcast_length
+from subtensor.ops.shape import length
+from subtensor.ops.subtensor import flatnonzero_op, get_op, inc_op
+from subtensor.rewrites.promises import unique_promise
+from subtensor.shared import SharedVariable
+
+Inputs = Sequence[Variable]
+Uses = Callable[[Variable], int]
+"""Tells how often a node is used."""
+
+_DEEPEST = 8
+_nested = threading.local()
+
+
+def _shallow(fact: Callable[..., bool]) -> Callable[..., bool]:
+    """A fact that is looked for a few ops deep, so that no graph is too deep for it or takes long."""
+
+    @wraps(fact)
+    def limited(*args: Any) -> bool:
+        depth = getattr(_nested, "depth", 0)
+        if depth >= _DEEPEST:
+            return False
+        _nested.depth = depth + 1
+        try:
+            return fact(*args)
+        finally:
+            _nested.depth = depth
+
+    return limited
+
+
+# --- shapes
+
+
+def is_elementwise(node: Variable) -> bool:
+    """Whether a node is an elementwise op of operands that broadcast, ``where`` included."""
+    return node.op is not None and node.op.dims is broadcast_length
+
+
+def same_length(x: Variable, i: int, y: Variable, j: int) -> bool:
+    """Whether two axes surely have one length."""
+    a, b = x.type.shape[i], y.type.shape[j]
+    if a is not None and b is not None:
+        return a == b
+    return a is None and b is None and length(x, i) is length(y, j)
+
+
+def same_shape(x: Variable, y: Variable) -> bool:
+    """Whether two nodes surely have one shape."""
+    return x is y or (x.ndim == y.ndim and all(same_length(x, i, y, i) for i in range(x.ndim)))
+
+
+def fits_within(s: Variable, x: Variable) -> bool:
+    """Whether s surely broadcasts to x's shape without stretching x."""
+    lead = x.ndim - s.ndim
+    return lead >= 0 and all(
+        d == 1 or same_length(s, i, x, lead + i) for i, d in enumerate(s.type.shape)
+    )
+
+
+def is_single(x: Variable) -> bool:
+    """Whether every axis is known to have length 1 (or there is none)."""
+    return all(d == 1 for d in x.type.shape)
+
+
+def uniform(x: Variable) -> Constant | None:
+    """The scalar constant whose copies x consists of, if it is known to."""
+    if x.op is not None and x.op.name == "broadcast_to":
+        x = x.inputs[0]
+    if isinstance(x, Constant) and x.data.size and (x.ndim == 0 or (x.data == x.data.flat[0]).all()):
+        return x if x.ndim == 0 else constant_node(x.data.reshape(-1)[0].reshape(()))
+    return None
+
+
+# --- zeros, and zeros with increments
+
+_increments: WeakKeyDictionary[Variable, bool] = WeakKeyDictionary()
+
+
+def is_zeros(x: Variable) -> bool:
+    """Whether x consists of zeros."""
+    if x.op is not None and x.op.name == "broadcast_to":
+        x = x.inputs[0]
+    return isinstance(x, Constant) and not x.data.any()
+
+
+def is_increments(x: Variable) -> bool:
+    """Whether x is zeros with at least one increment: ``inc(inc(0, y, i), z, j)``, what gradients of reads are."""
+    path = []
+    node = x
+    while node.op is inc_op and node not in _increments:
+        path.append(node)
+        node = node.inputs[0]
+    result = _increments[node] if node.op is inc_op else is_zeros(node)
+    for n in path:
+        _increments[n] = result
+    return result if x.op is inc_op else False
+
+
+def increments(x: Variable) -> tuple[Variable, list[Variable]]:
+    """The base and the increments of such a node, first one first."""
+    chain = []
+    while x.op is inc_op:
+        chain.append(x)
+        x = x.inputs[0]
+    return x, chain[::-1]
+
+
+# --- indices
+
+_DISTINCT_MOST = 1 << 20
+"""Larger constant indices are not looked at."""
+
+
+def constant_value(x: Variable) -> Array | None:
+    return x.data if isinstance(x, Constant) and x.data.size <= _DISTINCT_MOST else None
+
+
+@_shallow
+def is_nonnegative(x: Variable) -> bool:
+    """Whether no element is negative."""
+    value = constant_value(x)
+    if value is not None:
+        return not (value < 0).any()
+    if x.dtype == "bool" or x.dtype.startswith("uint"):
+        return True
+    name = x.op.name if x.op is not None else ""
+    if name in ("length", "flatnonzero", "argsort", "argmax", "argmin", "searchsorted"):
+        return True
+    if name == "arange":
+        return _counts_up(x)
+    if name in _REARRANGING or name == "subtensor":
+        return is_nonnegative(x.inputs[0])
+    if name == "mod":
+        divisor = constant_value(x.inputs[1])
+        return divisor is not None and bool((divisor > 0).all())
+    if name in ("floor_divide", "minimum", "concatenate", "stack"):  # sums and products may wrap around
+        return all(map(is_nonnegative, x.inputs))
+    return name == "maximum" and any(map(is_nonnegative, x.inputs))
+
+
+_REARRANGING = ("reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "assume_unique", "fixed_shape")
+"""Ops whose elements are those of their first input."""
+
+
+def _counts_up(x: Variable) -> bool:
+    """Whether x is an ascending range from a non-negative start."""
+    start, _, step = (constant_value(i) for i in x.inputs)
+    return start is not None and step is not None and bool(start >= 0) and bool(step > 0)
+
+
+def _is_arange(x: Variable) -> bool:
+    return x.op is not None and x.op.name == "arange"
+
+
+@_shallow
+def distinct(x: Variable, n: int | None = None) -> bool:
+    """Whether the elements surely select distinct positions of an axis, of length n where that is known."""
+    while x.op is not None and x.op.name in ("reshape", "transpose", "expand_dims", "squeeze", "fixed_shape"):
+        x = x.inputs[0]
+    if is_single(x):
+        return True
+    value = constant_value(x)
+    if value is not None:
+        if n is not None:
+            value = np.where(value < 0, value + n, value)
+        one_kind = n is not None or not ((value < 0).any() and (value >= 0).any())
+        return one_kind and len(np.unique(value)) == value.size
+    if x.op is None:
+        return False
+    if x.op in (unique_promise, flatnonzero_op):
+        return True
+    name = x.op.name
+    if name == "arange":
+        return _counts_up(x)
+    if name == "argsort":
+        return x.ndim == 1
+    if name == "cast":
+        source = x.inputs[0]
+        return np.can_cast(source.dtype, x.dtype, "safe") and distinct(source, n)
+    if x.op is get_op:
+        return _distinct_read(x) or (is_nonnegative(x) and call_unique(x))
+    return False
+
+
+def _distinct_read(x: Variable) -> bool:
+    """Distinct elements, read at distinct places."""
+    source, *inputs = x.inputs
+    return distinct(source) and distinct_positions(x.params["index"], source, inputs)
+
+
+def call_unique(x: Variable) -> bool:
+    """Whether x is ``unique`` of something: built again, it would be the same node."""
+    ordered = x.inputs[0]
+    if ordered.op is not get_op or len(x.inputs) != 2 or x.inputs[1].op is not flatnonzero_op:
+        return False
+    return call("unique", ordered.inputs[0]) is x
+
+
+@_shallow
+def distinct_positions(index: Index, x: Variable, inputs: Inputs) -> bool:
+    """Whether an index surely selects no element of x twice."""
+    arrays = [(axis, inputs[slot]) for axis, slot in index.arrays]
+    wide = [(axis, a) for axis, a in arrays if not is_single(a)]
+    if not wide:
+        return True
+    block = max(a.ndim for _, a in wide)
+    for axis, a in wide:  # one that alone tells all places of the block apart
+        alone = all(o is a or (o.ndim <= a.ndim and _narrower(o, a)) for _, o in wide)
+        if alone and a.ndim == block and distinct(a, x.type.shape[axis]):
+            return True
+    if _is_grid(wide, block) and all(distinct(a, x.type.shape[axis]) for axis, a in wide):
+        return True
+    return _is_unraveled([a for _, a in wide])
+
+
+def _narrower(o: Variable, a: Variable) -> bool:
+    """Whether o surely does not stretch a."""
+    return fits_within(o, a)
+
+
+def _is_grid(wide: Sequence[tuple[int, Variable]], block: int) -> bool:
+    """Whether each array varies along axes of its own, as from ``ix_``."""
+    taken: set[int] = set()
+    for _, a in wide:
+        own = {block - a.ndim + i for i, d in enumerate(a.type.shape) if d != 1}
+        if own & taken:
+            return False
+        taken |= own
+    return True
+
+
+def _is_unraveled(arrays: Sequence[Variable]) -> bool:
+    """Whether the arrays are the digits of distinct numbers, as from ``nonzero`` of a matrix."""
+    digits = list(arrays)
+    while len(digits) > 1:
+        pair = next(((q, r) for q in digits for r in digits if q is not r and _digits(q, r)), None)
+        if pair is None:
+            return False
+        digits = [d for d in digits if d is not pair[0] and d is not pair[1]] + [pair[0].inputs[0]]
+    return distinct(digits[0])
+
+
+def _digits(q: Variable, r: Variable) -> bool:
+    return (
+        q.op is not None
+        and r.op is not None
+        and q.op.name == "floor_divide"
+        and r.op.name == "mod"
+        and q.inputs == r.inputs
+        and is_single(q.inputs[1])
+    )
+
+
+@_shallow
+def in_range(ids: Variable, x: Variable, axis: int) -> bool:
+    """Whether every position surely lies within an axis of x."""
+    n = x.type.shape[axis]
+    value = constant_value(ids)
+    if value is not None:
+        if not value.size:
+            return True
+        return n is not None and -n <= int(value.min()) and int(value.max()) < n
+    if ids.op is None:
+        return False
+    name = ids.op.name
+    if 0 in ids.type.shape:
+        return True
+    if name in ("reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "assume_unique"):
+        return in_range(ids.inputs[0], x, axis)
+    if name == "subtensor":
+        return in_range(ids.inputs[0], x, axis)
+    if name == "arange":
+        return _counts_up(ids) and _at_most(ids.inputs[1], x, axis)
+    if name == "argsort":
+        return same_length(ids, ids.params["axis"], x, axis)
+    if name in ("argmax", "argmin"):
+        return same_length(ids.inputs[0], ids.params["axis"], x, axis)
+    if name == "flatnonzero":
+        return _mask_length_is(ids.inputs[0], x, axis)
+    if name == "mod":
+        divisor = constant_value(ids.inputs[1])
+        return n is not None and divisor is not None and bool((divisor > 0).all() and (divisor <= n).all())
+    return False
+
+
+def _at_most(stop: Variable, x: Variable, axis: int) -> bool:
+    n, known = x.type.shape[axis], constant_value(stop)
+    if known is not None and n is not None:
+        return int(known) <= n
+    return n is None and stop is length(x, axis)
+
+
+def _mask_length_is(mask: Variable, x: Variable, axis: int) -> bool:
+    if mask.op is not None and mask.op.name == "fitting_mask":
+        dim = mask.inputs[1]
+        known = x.type.shape[axis]
+        return int(dim.data) == known if isinstance(dim, Constant) else dim is length(x, axis)
+    return same_length(mask, 0, x, axis)
+
+
+def never_fails(index: Index, x: Variable, inputs: Inputs) -> bool:
+    """Whether reading at an index surely raises nothing: positions in range, arrays that broadcast, steps not zero."""
+    if any(isinstance(p, Slice) and isinstance(p.step, Ref) for p in index.parts):
+        return False
+    arrays = [(axis, inputs[slot]) for axis, slot in index.arrays]
+    if not all(in_range(a, x, axis) for axis, a in arrays):
+        return False
+    wide = [a for _, a in arrays if not is_single(a)]
+    return all(same_shape(a, wide[0]) for a in wide[1:])
+
+
+def same_index(a: Variable, b: Variable) -> bool:
+    """Whether two reads or writes use one index: the same parts over the same inputs."""
+    return a.params["index"] == b.params["index"] and index_inputs(a) == index_inputs(b)
+
+
+def index_inputs(node: Variable) -> tuple[Variable, ...]:
+    """The index inputs of a read or a write."""
+    return node.inputs[1:] if node.op is get_op else node.inputs[2:]
+
+
+def disjoint(a: Variable, b: Variable, x: Variable) -> bool:
+    """Whether two reads or writes of x surely have no element in common."""
+    left, right = a.params["index"], b.params["index"]
+    for axis, n in enumerate(x.type.shape):
+        if n is None:
+            continue
+        one, two = (_touched(i.parts[axis], index_inputs(node), n) for i, node in ((left, a), (right, b)))
+        if one is not None and two is not None and not np.intersect1d(one, two).size:
+            return True
+    return False
+
+
+def _touched(part: Slice | At, inputs: Inputs, n: int) -> Array | None:
+    """The positions that one part of an index selects along an axis of length n, where they are known."""
+    if isinstance(part, Slice):
+        if part.refs or n > _DISTINCT_MOST:
+            return None
+        return np.arange(n)[part.start : part.stop : part.step]  # type: ignore[misc]  # refs are excluded
+    value = constant_value(inputs[part.slot])
+    return None if value is None else np.where(value < 0, value + n, value).ravel()
+
+
+# --- what cannot fail
+
+_safe: WeakKeyDictionary[Variable, bool] = WeakKeyDictionary()
+_SHAPE_ONLY = frozenset({"length", "transpose", "expand_dims", "cast", "copy", "disconnected_grad", "zero_grad"})
+
+
+def cannot_fail(x: Variable) -> bool:
+    """Whether computing x surely raises nothing, so that it may be left out."""
+    stack = [x]
+    while stack:
+        node = stack[-1]
+        if node in _safe:
+            stack.pop()
+            continue
+        missing = [i for i in node.inputs if i not in _safe]
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        _safe[node] = all(_safe[i] for i in node.inputs) and _step_cannot_fail(node)
+    return _safe[x]
+
+
+def _step_cannot_fail(node: Variable) -> bool:
+    if node.op is None:
+        return isinstance(node, Constant | Input | SharedVariable)
+    name = node.op.name
+    if name in _SHAPE_ONLY or name in ("sum", "prod", "softmax", "log_softmax"):
+        return name not in ("softmax", "log_softmax") or not {None, 0} & set(node.type.shape)
+    if is_elementwise(node):
+        wide = [i for i in node.inputs if not is_single(i)]
+        return name != "power" and all(same_shape(i, wide[0]) for i in wide)
+    if name == "broadcast_to":
+        return None not in node.type.shape and None not in node.inputs[0].type.shape
+    if node.op is get_op:
+        return never_fails(node.params["index"], node.inputs[0], node.inputs[1:])
+    return False

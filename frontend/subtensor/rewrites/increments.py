@@ -1,0 +1,191 @@
+"""From the whole table to rows: what is linear in zeros with increments acts on the increments alone.
+
+The gradient of a read is zeros with an increment, ``inc(0, y, i)``. The rules here carry scaling, sums, casts and
+rearrangements into the increments, until what is added to a table is again a chain of increments: of the table itself.
+So ``W - lr * grad(cost, W)`` becomes ``inc(W, -(lr * y), i)``. Written ``inc(0, y, i)`` below, a node may hold several
+increments, each of which is treated alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from subtensor.constants import constant
+from subtensor.graph import OPS, Variable
+from subtensor.indexing import FULL, At, Index
+from subtensor.operators import call
+from subtensor.ops.shape import broadcast_to_dims, length, lengths, reshape
+from subtensor.ops.subtensor import inc_op
+from subtensor.rewrites.axes import layout, read_broadcast, rearranged, renumbered, transposed, wide_index
+from subtensor.rewrites.engine import rule
+from subtensor.rewrites.facts import fits_within, increments, is_increments, is_zeros, same_shape
+from subtensor.types import is_float
+
+ROWS = ("rows",)
+_multiply, _divide = OPS["multiply"], OPS["divide"]
+
+
+def _each(chain: Variable, base: Variable, change: Callable[[Variable, Variable], Variable]) -> Variable:
+    """The increments of a chain on another base. change: (value, the increment) -> the new value."""
+    for w in increments(chain)[1]:
+        base = inc_op(base, change(w.inputs[1], w), *w.inputs[2:], index=w.params["index"])
+    return base
+
+
+def _zeros(chain: Variable) -> Variable:
+    return increments(chain)[0]
+
+
+@rule("scale_increments", "inc(0, y, i) * s = inc(0, y * s[i], i)", ["multiply"], keeps="finite", tags=ROWS,
+      when="s surely does not stretch the product")  # fmt: skip
+def _scale_increments(node: Variable) -> Variable | None:
+    for chain, s in (node.inputs, node.inputs[::-1]):
+        if is_increments(chain) and fits_within(s, chain) and chain is not s:
+
+            def scaled(y: Variable, w: Variable, s: Variable = s) -> Variable:
+                factor = read_broadcast(s, w.ndim, w.params["index"], w.inputs[2:])
+                return _multiply(y, factor)
+
+            return _each(chain, _zeros(chain), scaled)
+    return None
+
+
+@rule("divide_increments", "inc(0, y, i) / s = inc(0, y / s[i], i)", ["divide"], keeps="finite", tags=ROWS,
+      when="s surely does not stretch the quotient")  # fmt: skip
+def _divide_increments(node: Variable) -> Variable | None:
+    chain, s = node.inputs
+    if not is_increments(chain) or not fits_within(s, chain):
+        return None
+
+    def divided(y: Variable, w: Variable) -> Variable:
+        return _divide(y, read_broadcast(s, w.ndim, w.params["index"], w.inputs[2:]))
+
+    return _each(chain, _zeros(chain), divided)
+
+
+@rule("negate_increments", "-inc(0, y, i) = inc(0, -y, i)", ["neg"], keeps="rounding", tags=ROWS)
+def _negate_increments(node: Variable) -> Variable | None:
+    chain = node.inputs[0]
+    return _each(chain, _zeros(chain), lambda y, _: call("neg", y)) if is_increments(chain) else None
+
+
+@rule("cast_increments", "cast(inc(0, y, i), A) = inc(0, cast(y, A), i)", ["cast"], keeps="rounding", tags=ROWS,
+      when="between floats")  # fmt: skip
+def _cast_increments(node: Variable) -> Variable | None:
+    chain, dtype = node.inputs[0], node.dtype
+    if not is_increments(chain) or not is_float(dtype) or not is_float(chain.dtype):
+        return None
+    zeros = broadcast_to_dims(constant(0, dtype=dtype), lengths(chain))
+    return _each(chain, zeros, lambda y, _: call("cast", y, dtype))
+
+
+@rule("transpose_increments", "transpose(inc(0, y, i), A) = inc(0, transpose(y, A'), i[A])", ["transpose"], tags=ROWS)
+def _transpose_increments(node: Variable) -> Variable | None:
+    chain, axes = node.inputs[0], node.params["axes"]
+    if not is_increments(chain):
+        return None
+    zeros = _zeros(chain)
+    result = broadcast_to_dims(constant(0, dtype=chain.dtype), [length(zeros, a) for a in axes])
+    for w in increments(chain)[1]:
+        index, inputs = w.params["index"], w.inputs[2:]
+        new, used, want = transposed(index, inputs, axes)
+        result = inc_op(result, rearranged(w.inputs[1], layout(index, inputs), want), *used, index=new)
+    return result
+
+
+@rule("reshape_increments", "reshape(inc(0, y, i), N) = inc(0, y', i')", ["reshape"], tags=ROWS,
+      when="rows that stay rows, or flat positions; shapes are known")  # fmt: skip
+def _reshape_increments(node: Variable) -> Variable | None:
+    chain = node.inputs[0]
+    have, want = chain.type.shape, node.type.shape
+    if not is_increments(chain) or not have or not want or None in have[1:] or None in want[1:]:
+        return None
+    result = broadcast_to_dims(constant(0, dtype=chain.dtype), list(node.inputs[1:]))
+    if result.type.shape != want:
+        return None
+    for w in increments(chain)[1]:
+        made = _reshaped_rows(result, w)
+        made = _reshaped_flat(result, w) if made is None else made
+        if made is None:
+            return None
+        result = made
+    return result
+
+
+def _reshaped_rows(result: Variable, w: Variable) -> Variable | None:
+    """An increment of whole rows, where rows stay rows."""
+    index: Index = w.params["index"]
+    ids = w.inputs[2:]
+    known = w.type.shape[0] is not None and w.type.shape[0] == result.type.shape[0]
+    if not (index.selects_rows and known and result.ndim):
+        return None
+    rows = ids[0]
+    wide = broadcast_to_dims(w.inputs[1], [*lengths(rows), *lengths(w)[1:]])
+    value = reshape(wide, [*lengths(rows), *lengths(result)[1:]])
+    new, used = renumbered([At(0), *([FULL] * (result.ndim - 1))], ids)
+    return inc_op(result, value, *used, index=new)
+
+
+def _reshaped_flat(result: Variable, w: Variable) -> Variable | None:
+    """An increment at flat positions: a position becomes one for each axis, of the same sign, out of range if it was."""
+    index: Index = w.params["index"]
+    if w.ndim != 1 or not index.arrays or None in result.type.shape or 0 in result.type.shape:
+        return None
+    ids = wide_index(w.inputs[2:][index.arrays[0][1]])
+    if ids is None:
+        return None
+    positions = []
+    rest = math.prod(d for d in result.type.shape if d is not None)
+    for axis, d in enumerate(result.type.shape):
+        assert d is not None
+        outer, rest = rest, rest // d
+        inside = ids if axis == 0 else call("mod", ids, outer)
+        positions.append(inside if rest == 1 else call("floor_divide", inside, rest))
+    new, used = renumbered([At(k) for k in range(result.ndim)], positions)
+    return inc_op(result, w.inputs[1], *used, index=new)
+
+
+@rule("add_increments", "x + inc(0, y, i) = inc(x, y, i)", ["add"], keeps="rounding", tags=ROWS,
+      when="both surely have one shape")  # fmt: skip
+def _add_increments(node: Variable) -> Variable | None:
+    a, b = node.inputs
+    if not same_shape(a, b):
+        return None
+    both = is_increments(a), is_increments(b)
+    if not any(both):
+        return None
+    if both[0] and (not both[1] or _count(b) > _count(a)):
+        a, b = b, a  # the longer chain, or what is no chain, stays as it is
+    return _each(b, a, lambda y, _: y)
+
+
+def _count(chain: Variable) -> int:
+    """How many increments there are, up to a few."""
+    n = 0
+    while chain.op is inc_op and n < _MANY:
+        n += 1
+        chain = chain.inputs[0]
+    return n
+
+
+_MANY = 16
+
+
+@rule("subtract_increments", "x - inc(0, y, i) = inc(x, -y, i)", ["subtract"], keeps="rounding", tags=ROWS,
+      when="both surely have one shape")  # fmt: skip
+def _subtract_increments(node: Variable) -> Variable | None:
+    a, b = node.inputs
+    if not same_shape(a, b) or not is_increments(b):
+        return None
+    return _each(b, a, lambda y, _: call("neg", y))
+
+
+@rule("add_zeros", "x + 0 = x, x - 0 = x", ["add", "subtract"], keeps="rounding", tags=ROWS,
+      when="the zeros surely have x's shape")  # fmt: skip
+def _add_zeros(node: Variable) -> Variable | None:
+    a, b = node.inputs
+    assert node.op is not None
+    if is_zeros(b) and same_shape(a, b):
+        return a
+    return b if node.op.name == "add" and is_zeros(a) and same_shape(a, b) else None
