@@ -1,0 +1,16 @@
+"""The JAX backend of subtensor: each program becomes a few jitted functions that update state in place."""
+
+from subtensor.hookspecs import hookimpl
+from subtensor_jax.backend import JaxBackend
+from subtensor_jax.interop import PureFunction, to_jax
+from subtensor_jax.shapes import RecompilationWarning
+
+__all__ = ["JaxBackend", "PureFunction", "RecompilationWarning", "subtensor_backend", "to_jax"]
+
+_backend = JaxBackend()
+
+
+@hookimpl
+def subtensor_backend() -> JaxBackend:
+    """The one backend object of this package."""
+    return _backend

@@ -168,11 +168,7 @@ def power(x: Array, y: Array) -> Array:
     x, y = together(x, y)
     if x.dtype.kind in "iu":
         return _integer_power(x, y)
-    result = lax.pow(x, y)
-    # XLA may compute x ** 0.5 as a square root, which has no value at minus infinity
-    fraction = lax.bitwise_and(lax.eq(x, broadcast(full_like(x, -math.inf), x.shape)), lax.ne(y, lax.floor(y)))
-    limit = where(lax.gt(y, _zeros(y)), full_like(x, math.inf), full_like(x, 0))
-    return where(lax.bitwise_and(fraction, lax.eq(y, y)), limit, result)
+    return lax.pow(x, y)
 
 
 def _integer_power(x: Array, y: Array) -> Array:
@@ -205,11 +201,20 @@ def right_shift(x: Array, y: Array) -> Array:
     return lax.shift_right_logical(x, y) if is_unsigned(x) else lax.shift_right_arithmetic(x, y)
 
 
+def digamma(x: Array) -> Array:
+    """The derivative of log gamma; the pole at 0 is signed, as in SciPy."""
+    at_zero = lax.eq(x, _zeros(x))
+    pole = where(lax.lt(lax.div(broadcast(full_like(x, 1), x.shape), x), _zeros(x)), full_like(x, math.inf), full_like(x, -math.inf))
+    return where(at_zero, pole, lax.digamma(x))
+
+
 def polygamma(n: Array, x: Array) -> Array:
     """The n-th derivative of digamma; n = 0 is digamma itself."""
     n, x = together(n, x)
-    zero = lax.eq(n, _zeros(n))
-    return where(zero, lax.digamma(x), lax.polygamma(where(zero, full_like(n, 1), n), x))
+    itself = lax.eq(n, _zeros(n))
+    infinite = lax.eq(x, broadcast(full_like(x, math.inf), x.shape))
+    derivative = lax.polygamma(where(itself, full_like(n, 1), n), where(infinite, full_like(x, 1), x))
+    return where(itself, digamma(x), where(infinite, full_like(x, 0), derivative))
 
 
 def cast(x: Array, dtype: str) -> Array:

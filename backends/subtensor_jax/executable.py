@@ -1,179 +1,336 @@
 """Programs as something that runs: stages one after the other, then the commit.
 
-The last stage and the writes of the commits are one jitted function, in which the tables that are written to are donated, and a
-flag (every position is in range) chooses between the written tables and the old ones: ``Fused``. Where XLA would copy a
-table to do so, or where variables exchange their values, the writes are a second jitted function that is called when
-the flag has been read: ``Split``.
+The last stage and the writes of the commits are one jitted function (``_Fused``): the tables that are written to are donated, and a
+flag, whether every position is in range, chooses between the written tables and the old ones. Where XLA would copy a
+table for that, or where variables exchange values, the writes are a jitted function of their own, which is called when
+the flag has been read (``_Split``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from itertools import chain, starmap
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from subtensor.program import Program, commit
+from subtensor.program import Commit, Instruction, Program, commit
 from subtensor.shared import Cell
-from subtensor_jax.arithmetic import where
+from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Stage
 from subtensor_jax.interrupts import deferred_interrupts
-from subtensor_jax.shapes import ShapeCount
-from subtensor_jax.stages import EMPTY_KEY, Key, Part
+from subtensor_jax.scatter import Selection, put
+from subtensor_jax.shapes import ShapeCount, spelled
+from subtensor_jax.stages import BIG, EMPTY_KEY, Broken, Key, Part, Setting, Slots, every, own, parts_of
 from subtensor_jax.tracing import Lowerings, Trace
 
-Outputs = tuple[np.ndarray[Any, Any], ...]
+Outputs: TypeAlias = tuple[np.ndarray[Any, Any], ...]
+
 _shape = attrgetter("shape")
 
 COPY_MATTERS_FROM = 1 << 20
-"""Bytes: tables smaller than this may be copied in a step."""
+"""Bytes: a table smaller than this may be copied in a step."""
 
 
-class Result:
-    """Where the part of a jitted result that is not state goes."""
+class _Rest:
+    """Takes what a jitted step returns besides new state, where ``commit`` puts it."""
 
     __slots__ = ("data",)
 
-    data: tuple[Any, ...]
+    data: tuple[Any, list[Any]]
 
 
 class Executable:
-    """A compiled program: see ``subtensor.backend.Executable``."""
+    """A compiled program: ``(inputs, cells) -> outputs``."""
 
     def __init__(self, program: Program, lowerings: Lowerings, *, strict: bool) -> None:
         self.program = program
-        self.binding = Binding(program)
         self.lowerings = lowerings
         self.strict = strict
+        self.binding = Binding(program)
+        self.setting = Setting(self.binding, lowerings, strict, self._map_rows)
         self.shapes = ShapeCount(program)
-        self.parts = [Part(self.binding, n, lowerings, strict=strict) for n in range(self.binding.last + 1)]
-        self.last = Last(self)
-        self.staged = not self.last.part.is_plain or any(p.does_anything for p in self.parts[:-1])
-        self.big: list[Any] | None = None
+        self.parts = parts_of(self.setting)
+        self.big = [s for s, c in enumerate(program.constants, program.first_constant) if c.data.size > BIG]
+        self.constants: list[Any] | None = None
+        self.bodies: dict[int, Executable] = {}
+        self.last: _Fused | _Split = _Split(self) if must_split(program) else _Fused(self)
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         with jax.enable_x64(True):
-            if self.staged:
-                return self._staged(inputs, cells)
-            return self.last(EMPTY_KEY, inputs, cells, None)
+            return self.last(inputs, cells)
 
-    def constants(self) -> list[Any]:
-        """The constants that are arguments of the jitted functions, not part of them, on the device."""
-        if self.big is None:
-            self.big = [jnp.array(self.program.known(slot)) for slot in self.binding.big_constants]
-        return self.big
-
-    def _staged(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
-        slots: dict[int, Any] = dict(enumerate(inputs))
+    def slots(self, inputs: Sequence[Any], cells: Sequence[Cell]) -> Slots:
+        """All leaves."""
+        slots: Slots = dict(enumerate(inputs))
         slots.update((self.program.first_shared + n, cell.data) for n, cell in enumerate(cells))
-        slots.update(zip(self.binding.big_constants, self.constants(), strict=True))
-        for part in self.parts[:-1]:
+        slots.update(zip(self.big, self.big_constants(), strict=True))
+        return slots
+
+    def big_constants(self) -> list[Any]:
+        """Constants that are arguments, on the device."""
+        if self.constants is None:
+            self.constants = [jnp.array(self.program.known(s)) for s in self.big]
+        return self.constants
+
+    def run_stages(self, inputs: Sequence[Any], cells: Sequence[Cell]) -> Slots:
+        """All slots that the stages before the last fill."""
+        slots = self.slots(inputs, cells)
+        for part in self.parts:
             part.run(slots)
-        key = self.last.part.prepare(slots)
-        return self.last(key, inputs, cells, slots)
+        return slots
+
+    def count(self, key: Key, inputs: Sequence[Any], cells: Sequence[Cell]) -> None:
+        """Note what the program is compiled for once more."""
+        lengths: dict[str, Any] = {}
+        values = [*inputs, *(c.data for c in cells)]
+        for slot, value in enumerate(values):
+            lengths |= spelled(self.program, slot, np.shape(value))
+        for slot, value in key.values().items():
+            leaf = self.program.inputs[slot].label if slot < self.program.first_shared else None
+            if leaf or slot >= self.binding.leaves:
+                lengths[f"the value of {leaf or self.binding.made[slot].node.label}"] = value.tolist()
+        for user, axis, length, _ in key.spans:
+            lengths[f"the length of a slice along axis {axis} ({user})"] = length
+        self.shapes.add(lengths)
+
+    def _map_rows(self, i: Instruction, args: Sequence[Any]) -> np.ndarray[Any, Any]:
+        """A sub-graph that cannot be vectorised, row by row."""
+        body = i.body
+        assert body is not None
+        run = self.bodies.get(i.out)
+        if run is None:
+            run = self.bodies[i.out] = Executable(body, self.lowerings, strict=self.strict)
+        rows: int = i.params["body"].rows
+        given, dims = args[: len(body.inputs)], args[len(body.inputs) :]
+        result = np.empty((len(given[0]), *(int(d) for d in dims)), i.type.dtype)
+        for k in range(len(result)):
+            (result[k],) = run((*(r[k] for r in given[:rows]), *given[rows:]), ())
+        return result
 
 
-class Last:
-    """The last stage and the commit.
+def moves(program: Program) -> list[tuple[int, int]]:
+    """Pairs (variable, variable whose old value it gets as it is)."""
+    shared = range(program.first_shared, program.first_constant)
+    return [
+        (c.shared, c.value - program.first_shared)
+        for c in program.commits
+        if c.value is not None and c.value in shared
+    ]
 
-    donated: numbers of the shared variables whose buffers the step takes over. moved: pairs (variable, variable whose
-    value it gets as it is).
-    """
+
+def must_split(program: Program) -> bool:
+    """Whether a variable takes over another's value, or one that is replaced may change its shape."""
+    return bool(moves(program)) or any(
+        c.value is not None and None in program.shared[c.shared].type.shape for c in program.commits
+    )
+
+
+def apply_writes(part: Part, trace: Trace, c: Commit, table: Array, selections: Sequence[Selection]) -> Array:
+    """`table` after the writes of a commit."""
+    for (_, w), s in zip(part.binding.writes, selections, strict=True):
+        if w in c.writes:
+            table = put(table, trace.value(w.value), s, w.kind, strict=trace.strict)
+    return table
+
+
+def _compiler_options() -> dict[str, Any] | None:
+    """Where XLA may look into a condition before it copies a table."""
+    return {"xla_cpu_copy_insertion_use_region_analysis": True} if jax.default_backend() == "cpu" else None
+
+
+def _to_caller(values: Sequence[Any]) -> Outputs:
+    return tuple([np.array(v) for v in values])
+
+
+def _jit(function: Callable[..., Any], donated: int, *, keyed: bool) -> Any:
+    """`function`, of a key and arrays, jitted; the first arrays are donated. Where it is not keyed, the key is empty."""
+    if keyed:
+        places = tuple(range(1, 1 + donated))
+        return jax.jit(function, static_argnums=0, donate_argnums=places, compiler_options=_compiler_options())
+    return jax.jit(
+        partial(function, EMPTY_KEY), donate_argnums=tuple(range(donated)), compiler_options=_compiler_options()
+    )
+
+
+class _Fused:
+    """The last stage and the writes in one jitted function. New values have the shapes of the old ones."""
 
     def __init__(self, whole: Executable) -> None:
         self.whole = whole
         program = self.program = whole.program
-        self.part = whole.parts[-1]
-        self.written = [c for c in program.commits if c.value is None]
-        replaced = [c for c in program.commits if c.value is not None]
-        shared = range(program.first_shared, program.first_constant)
-        self.moved = [(c.shared, c.value - program.first_shared) for c in replaced if c.value in shared]  # type: ignore[operator]
-        self.replaced = [c for c in replaced if c.value not in shared]
-        kept = {source for _, source in self.moved}
-        self.split = bool(self.moved)
-        self.donated = [c.shared for c in self.written]
-        self.donated += [c.shared for c in self.replaced if c.shared not in kept]
+        stage = whole.binding.stages[-1]
+        values = [c.value for c in program.commits if c.value is not None]
+        self.part = Part(whole.setting, stage, [*program.outputs, *values], writes=True)
+        first = program.first_shared
+        self.targets = [c.shared for c in program.commits]
+        self.tables = [first + n for n in self.targets]
+        others = [s for s in self.part.arguments if s not in self.tables]
+        self.read = [s - first for s in others if first <= s < program.first_constant]
+        self.given = [s for s in others if s < first]
+        self.others = [*(first + n for n in self.read), *self.given, *(s for s in others if s >= program.first_constant)]
+        self.all_given = self.given == list(range(len(program.inputs)))
+        self.plain = self.part.is_plain and (self.others == [*(first + n for n in self.read), *self.given, *whole.big])
+        self.jitted = _jit(self._traced, len(self.tables), keyed=not self.plain)
+        fixed = all(None not in v.type.shape for v in program.shared)
+        self.is_quick = self.plain and fixed and not self.read and not whole.big and self.all_given
         self.seen: set[Any] = set()
-        self.flagged: dict[Any, bool] = {}
-        self._build()
 
-    def _build(self) -> None:
-        """The argument lists and the jitted functions. Arguments of both: the key, the tables, everything else."""
-        program = self.program
-        part = self.part
-        targets = self.donated if not self.split else []
-        self.table_slots = [program.first_shared + n for n in targets]
-        self.value_slots = [s for s in part.arguments if s not in self.table_slots]
-        self.cells_first = targets
-        if self.split:
-            self.step = jax.jit(self._compute, static_argnums=0)
-            self.write_slots = [program.first_shared + c.shared for c in self.written]
-            self.operand_slots = [s for s in part.write_arguments if s not in self.write_slots]
-            donate = tuple(range(1, 1 + len(self.write_slots)))
-            self.write = jax.jit(self._write, static_argnums=0, donate_argnums=donate, compiler_options=_options())
+    def _traced(self, key: Key, *args: Array) -> tuple[Any, ...]:
+        """The new values of the variables, then ``(flag or None, outputs)``."""
+        part, first = self.part, self.program.first_shared
+        trace = part.trace(key, [*self.tables, *self.others], args)
+        trace.run(part.stage.instructions)
+        selections = part.selections(trace)
+        outputs = [trace.value(o) for o in self.program.outputs]
+        ok = every(trace.flags)
+        written = [c for c in self.program.commits if c.value is None]
+
+        def change(*tables: Array) -> tuple[Array, ...]:
+            return tuple(apply_writes(part, trace, c, t, selections) for c, t in zip(written, tables, strict=True))
+
+        old = [trace.value(first + c.shared) for c in written]
+        new = change(*old) if ok is None or not old else lax.cond(ok, change, lambda *tables: tables, *old)
+        values = dict(zip((c.shared for c in written), new, strict=True))
+        for c in self.program.commits:
+            if c.value is not None:
+                value = trace.value(c.value)
+                values[c.shared] = own(value, args) if ok is None else where(ok, value, trace.value(first + c.shared))
+        return (*(values[n] for n in self.targets), (ok, outputs))
+
+    def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
+        if self.is_quick and tuple(map(_shape, inputs)) in self.seen:
+            if not self.targets:
+                ok, outputs = self.jitted(*inputs)[0]
+            else:
+                out = _Rest()
+                targets = [cells[n] for n in self.targets]
+                args = (*[c.data for c in targets], *inputs)
+                commit((*targets, out), chain.from_iterable(starmap(self.jitted, (args,))))  # type: ignore[arg-type]
+                ok, outputs = out.data
+                if ok is None and not outputs:
+                    targets[0].data.block_until_ready()
+            if ok is not None and not np.asarray(ok):
+                raise Broken
+            return tuple([np.array(v) for v in outputs])
+        return self._any(inputs, cells)
+
+    def _any(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
+        """A call in full generality: new shapes, stages, values that decide on shapes."""
+        whole = self.whole
+        key, starts = EMPTY_KEY, []
+        rest: Sequence[Any]
+        if self.plain:
+            rest = [*[cells[n].data for n in self.read], *[inputs[s] for s in self.given], *whole.big_constants()]
         else:
-            donate = tuple(range(1, 1 + len(self.table_slots)))
-            self.step = jax.jit(self._fused, static_argnums=0, donate_argnums=donate, compiler_options=_options())
+            slots = whole.run_stages(inputs, cells)
+            key, starts = self.part.prepare(slots)
+            rest = [slots[s] for s in self.others]
+        targets = [cells[n] for n in self.targets]
+        args = (*[c.data for c in targets], *rest, *starts)
+        shapes = tuple(map(_shape, inputs)) if self.is_quick else (key, *map(_shape, args))
+        known = shapes in self.seen
+        jitted = self.jitted if self.plain else partial(self.jitted, key)
+        if not known:
+            whole.count(key, inputs, cells)
+            if targets and self._copies(self.lower(key, *args), args):
+                whole.last = _Split(whole)
+                return whole.last(inputs, cells)
+        out = _Rest()
+        with nullcontext() if known else deferred_interrupts():
+            commit((*targets, out), chain.from_iterable(starmap(jitted, (args,))))  # type: ignore[arg-type]
+        if not known:
+            self.seen.add(shapes)
+        ok, outputs = out.data
+        if ok is None and not outputs and targets:
+            targets[0].data.block_until_ready()
+        if ok is not None and not np.asarray(ok):
+            raise Broken
+        return _to_caller(outputs)
 
-    # --- traced functions
+    def lower(self, key: Key, *args: Any) -> Any:
+        """The step, lowered for these arguments."""
+        return self.jitted.lower(*args) if self.plain else self.jitted.lower(key, *args)
 
-    def _trace(self, key: Key, slots: Sequence[int], args: Sequence[Any]) -> Trace:
-        return self.part.trace(key, slots, args)
+    def _copies(self, lowered: Any, args: Sequence[Any]) -> bool:
+        """Compile. Whether the result would copy a large table that it only writes to."""
+        compiled = lowered.compile()
+        first = self.program.first_shared
+        written = {first + c.shared for c in self.program.commits if c.value is None}
+        sizes = [a.nbytes for s, a in zip(self.tables, args, strict=False) if s in written]
+        least = min((size for size in sizes if size >= COPY_MATTERS_FROM), default=None)
+        if least is None:
+            return False
+        memory = compiled.memory_analysis()
+        return memory is not None and memory.temp_size_in_bytes >= least
 
-    def _results(self, trace: Trace) -> list[Any]:
-        return [trace.value(o) for o in self.part.emitted]
 
-    def _fused(self, key: Key, *args: Any) -> tuple[Any, ...]:
-        """New tables in the order of ``donated``, then other new values, then ``(flag or None, results)``."""
-        slots = [*self.table_slots, *self.value_slots]
-        trace = self._trace(key, slots, args)
-        trace.run(self.part.stage.instructions)
-        selections = self.part.write_selections(trace)
-        results = self._results(trace)
-        ok = _all(trace.flags)
-        tables = [trace.value(self.program.first_shared + c.shared) for c in self.written]
+class _Split:
+    """The last stage, which takes nothing over; then, when its flag has been read, the writes as a function of their own."""
 
-        def keep(*old: Any) -> tuple[Any, ...]:
-            return old
+    def __init__(self, whole: Executable) -> None:
+        self.whole = whole
+        program = self.program = whole.program
+        binding = whole.binding
+        first = program.first_shared
+        stage = binding.stages[-1]
+        demands = [binding.write_demands(n) for n in range(len(binding.writes))]
+        known = list(dict.fromkeys(k for _, ks, _ in demands for k in ks if program.known(k) is None))
+        places = [p for _, _, ps in demands for p in ps]
+        self.replaced = [c for c in program.commits if c.value is not None and c.value >= program.first_constant]
+        self.moved = moves(program)
+        self.written = [c for c in program.commits if c.value is None]
+        wanted = [*program.outputs, *(c.value for c in self.replaced if c.value is not None), *known]
+        wanted += [s for traced, _, _ in demands for s in traced]
+        here = {i.out for i in stage.instructions}
+        self.part = Part(whole.setting, stage, [s for s in wanted if s in here], checked=True)
+        self.writes = Part(whole.setting, Stage([], [], known, places), [], writes=True)
+        self.tables = [first + c.shared for c in self.written]
+        self.others = [s for s in self.writes.arguments if s not in self.tables]
+        self.jitted = _jit(self._traced, len(self.tables), keyed=True)
+        self.seen: set[Any] = set()
 
-        def change(*old: Any) -> tuple[Any, ...]:
-            return tuple(self.part.written(trace, c, t, selections) for c, t in zip(self.written, old, strict=True))
+    def lower(self, key: Key, *args: Any) -> Any:
+        """The writes, lowered for these arguments."""
+        return self.jitted.lower(key, *args)
 
-        changed = change(*tables) if ok is None else lax.cond(ok, change, keep, *tables) if tables else ()
-        news = dict(zip((c.shared for c in self.written), changed, strict=True))
-        for c in self.replaced:
-            assert c.value is not None
-            new = trace.value(c.value)
-            old = trace.value(self.program.first_shared + c.shared) if c.shared in self.donated else None
-            same = old is not None and old.shape == new.shape
-            news[c.shared] = _own(new if ok is None else where(ok, new, old) if same else new, args)
-        self.flagged[_signature(key, args)] = ok is not None
-        return (*(news[n] for n in self.order), (ok, results))
-
-    @property
-    def order(self) -> list[int]:
-        """The variables with new values, in the order in which ``step`` returns them."""
-        return self.donated
-
-    def _compute(self, key: Key, *args: Any) -> tuple[Any, ...]:
-        """``(flag or None, values that replace, operands of the writes, results)``."""
-        trace = self._trace(key, self.value_slots, args)
-        trace.run(self.part.stage.instructions)
-        self.part.write_selections(trace)
-        values = [_own(trace.value(c.value), args) for c in self.replaced if c.value is not None]
-        operands = [trace.value(s) if s in self.part.computed else None for s in self.operand_slots]
-        known = [trace.value(s) for s in self.part.write_known]
-        return _all(trace.flags), values, operands, known, self._results(trace)
-
-    def _write(self, key: Key, *args: Any) -> tuple[Any, ...]:
-        trace = self._trace(key, [*self.write_slots, *self.operand_slots], args)
-        selections = self.part.write_selections(trace)
+    def _traced(self, key: Key, *args: Array) -> tuple[Array, ...]:
+        trace = self.writes.trace(key, [*self.tables, *self.others], args)
+        selections = self.writes.selections(trace)
         return tuple(
-            self.part.written(trace, c, t, selections)
-            for c, t in zip(self.written, args[: len(self.written)], strict=True)
+            apply_writes(self.writes, trace, c, t, selections) for c, t in zip(self.written, args, strict=False)
         )
+
+    def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
+        slots = self.whole.run_stages(inputs, cells)
+        self.part.run(slots)
+        key, starts = self.writes.prepare(slots)
+        args = (key, *[slots[s] for s in self.tables], *[slots[s] for s in self.others], *starts)
+        shapes = (key, *map(np.shape, inputs), *map(_shape, args[1:]))
+        known = shapes in self.seen
+        if not known:
+            self.whole.count(key, inputs, cells)
+            if self.tables:
+                self.jitted.lower(*args).compile()
+        new = [self._new(slots[c.value]) for c in self.replaced if c.value is not None]
+        new += [cells[source].data for _, source in self.moved]
+        targets = [cells[n] for n in (*(c.shared for c in (*self.written, *self.replaced)), *(n for n, _ in self.moved))]
+        outputs = _to_caller([slots[o] for o in self.program.outputs])
+        jax.block_until_ready(new)
+        written = chain.from_iterable(starmap(self.jitted, (args,))) if self.tables else ()
+        with nullcontext() if known else deferred_interrupts():
+            commit(targets, chain(written, new))  # type: ignore[arg-type]
+        if not known:
+            self.seen.add(shapes)
+        if self.tables:
+            targets[0].data.block_until_ready()
+        return outputs
+
+    def _new(self, value: Any) -> Any:
+        return jnp.array(value) if isinstance(value, np.ndarray) else value

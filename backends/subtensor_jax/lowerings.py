@@ -45,7 +45,7 @@ ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
     "erfc": lax.erfc,
     "erfinv": lax.erf_inv,
     "gammaln": lax.lgamma,
-    "digamma": lax.digamma,
+    "digamma": arithmetic.digamma,
     "polygamma": arithmetic.polygamma,
     "floor": lax.floor,
     "ceil": lax.ceil,

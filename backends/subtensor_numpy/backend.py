@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.backend import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
+from subtensor.errors import PluginError
 from subtensor.program import Instruction, Program
 from subtensor.shared import Cell
 from subtensor_numpy.emit import OPERATIONS, Emitter
@@ -45,7 +46,13 @@ class NumpyBackend:
     def compile(
         self, program: Program, *, lowerings: Mapping[str, Callable[..., Any]] = NO_LOWERINGS
     ) -> Callable[[tuple[Array, ...], tuple[Cell, ...]], tuple[Array, ...]]:
-        """One Python function for the whole program. lowerings: functions of arrays and parameters."""
+        """One Python function for the whole program. lowerings: functions of arrays and parameters.
+
+        Raises PluginError for a lowering of an op that this backend lowers itself.
+        """
+        if taken := sorted(OPERATIONS & set(lowerings)):
+            names = ", ".join(taken)
+            raise PluginError(f"the NumPy backend lowers {names} itself; a plugin's lowering cannot replace it")
         function = Emitter(program, lowerings).function()
 
         def run(inputs: tuple[Array, ...], cells: tuple[Cell, ...]) -> tuple[Array, ...]:

@@ -15,7 +15,7 @@ from subtensor.errors import Unsupported
 from subtensor.indexing import Index, Ref, Slice
 from subtensor.program import Instruction, Program, Write, commit
 from subtensor_numpy.lowerings import LOWERINGS, SCIPY, UFUNCS, special
-from subtensor_numpy.scatter import RowAdder, prepare
+from subtensor_numpy.scatter import RowAdder, prepare, set_rows, signed
 
 Lowerings = Mapping[str, Callable[..., Any]]
 
@@ -102,7 +102,7 @@ class Emitter:
         special_form = _FORMS.get(name)
         if special_form is not None:
             return special_form(self, i, args)
-        if name in UFUNCS and i.overwrites is not None:
+        if name in UFUNCS and i.overwrites is not None and name not in _NEVER_IN_PLACE:
             args = [*args, f"out={args[i.overwrites]}"]
         if name in LOWERINGS:
             return self._call(LOWERINGS[name], args, i.params)
@@ -133,6 +133,8 @@ class Emitter:
         if w.kind == "inc" and w.index.selects_rows and types[w.inputs[0]].ndim:
             adder = RowAdder(np.dtype(types[table].dtype))
             return f"{self.bind('add_rows', adder.prepare)}(v{table}, {inputs[0]}, {self.slot(w.value)}, {w.checked})"
+        if w.kind == "set" and w.index.selects_rows and types[w.inputs[0]].ndim == 1:
+            return f"{self.bind('set_rows', set_rows)}(v{table}, {inputs[0]}, {self.slot(w.value)}, {w.checked})"
         index = self.bind("index", w.index)
         return (
             f"{self.bind('prepare', prepare)}(v{table}, {index}, {_tuple(inputs)}, {self.slot(w.value)}, "
@@ -182,6 +184,9 @@ def _tuple(items: Sequence[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
+_NEVER_IN_PLACE = ("neg",)
+"""NumPy 2.4 gives wrong values where ``negative`` writes over a strided argument."""
+
 _WRITES = ("set_subtensor", "inc_subtensor")
 _SHAPED = ("reshape", "broadcast_to", "sum_to", "fitting_mask")
 """Ops of a tensor and lengths."""
@@ -215,10 +220,16 @@ def _key(e: Emitter, index: Index, slots: Sequence[int]) -> str:
     texts = [
         f"slice({bound(p.start)}, {bound(p.stop)}, {bound(p.step)})"
         if isinstance(p, Slice)
-        else e.scalar(slots[p.slot])
+        else _positions(e, slots[p.slot])
         for p in parts
     ]
     return _tuple(texts)
+
+
+def _positions(e: Emitter, slot: int) -> str:
+    """An index array as source; NumPy would let large uint64 positions wrap to negative ones."""
+    type = e.program.types[slot]
+    return f"{e.bind('signed', signed)}({e.slot(slot)})" if type.dtype == "uint64" and type.ndim else e.scalar(slot)
 
 
 def _subtensor(e: Emitter, i: Instruction, args: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from subtensor_numpy.runs import row_numbers, run_starts, run_sums
+from subtensor_numpy.runs import row_numbers, run_starts, run_sums, spread_rows
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -241,6 +241,12 @@ def fixed_shape(x: Array, shape: Sequence[int | None]) -> Array:
     return x
 
 
+def assume_unique(ids: Array, checked: bool) -> Array:
+    if checked and (len(np.unique(ids)) < ids.size or (ids.size and ids.min() < 0 <= ids.max())):
+        raise ValueError("positions are not distinct")
+    return ids
+
+
 LOWERINGS: Mapping[str, Callable[..., Any]] = {
     **UFUNCS,
     "where": where,
@@ -266,10 +272,12 @@ LOWERINGS: Mapping[str, Callable[..., Any]] = {
     "row_numbers": row_numbers,
     "run_starts": run_starts,
     "run_sums": run_sums,
+    "spread_rows": spread_rows,
     "transpose": transpose,
     "expand_dims": expand_dims,
     "squeeze": squeeze,
     "broadcast_to": broadcast_to,
     "fitting_mask": fitting_mask,
     "fixed_shape": fixed_shape,
+    "assume_unique": assume_unique,
 }

@@ -43,11 +43,30 @@ def prepare(table: Array, index: Index, inputs: Sequence[Any], value: Any, kind:
             check_range(inputs[slot], table.shape[axis])
     _check_fits(value.shape, _result_shape(table.shape, index, inputs))
     if kind == "set":
+        if leading == 1 and value.shape == inputs[0].shape + table.shape[1:]:
+            return set_rows(table, inputs[0], value, checked=True)
         return partial(table.__setitem__, index.key(inputs), value)
     if leading > 1 and table.flags.c_contiguous:
         flat, ids = _linear(table, [inputs[slot] for _, slot in index.arrays], leading)
         return _adder(table.dtype).prepare(flat, ids, value, checked=True)
     return partial(np.add.at, table, index.key(inputs), value)
+
+
+def set_rows(table: Array, ids: Array, value: Array, checked: bool) -> Call:
+    """A call that sets ``table[ids[j]]`` to ``value[j]`` for every j; raises IndexError for ids out of range.
+
+    table: C-contiguous (n, …). ids: integers. value: ``(*ids.shape, …)``, of the table's dtype. Rows go as opaque items,
+    which is twice as fast as element by element.
+    """
+    _check_fits(value.shape, ids.shape + table.shape[1:])
+    if not checked:
+        check_range(ids, len(table))
+    width = table.itemsize * (table.size // len(table)) if table.ndim > 1 and table.size else 0
+    if not width or value.shape != ids.shape + table.shape[1:] or not value.flags.c_contiguous:
+        return partial(table.__setitem__, ids, value)
+    item = f"V{width}"
+    rows = np.ndarray(len(table), item, table)
+    return partial(rows.__setitem__, ids, np.ndarray(ids.shape, item, value))
 
 
 def _leading_arrays(index: Index) -> int:
@@ -111,6 +130,7 @@ def _nothing() -> None:
 
 
 _INT64 = np.dtype(np.int64)
+_INT64_MAX = 2**63 - 1
 
 
 def _row_numbers(ids: Array, n: int, checked: bool) -> Array:
@@ -133,6 +153,13 @@ def _row_numbers(ids: Array, n: int, checked: bool) -> Array:
     if high >= n:
         raise IndexError("position out of range")
     return ids
+
+
+def signed(positions: Array) -> Array:
+    """uint64 positions as int64; raises IndexError where they do not fit."""
+    if positions.size and int(positions.max()) > _INT64_MAX:
+        raise IndexError("position out of range")
+    return positions.astype(_INT64)
 
 
 def check_range(positions: Array, n: int) -> None:

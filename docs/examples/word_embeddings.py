@@ -153,7 +153,7 @@ def arguments() -> argparse.Namespace:
     option("--window", type=positive, default=5, help="farthest context, in words (default: %(default)s)")
     option("--batch", type=positive, default=1024, help="pairs in a step (default: %(default)s)")
     option("--negatives", type=positive, default=5, help="negatives a pair weighs against (default: %(default)s)")
-    option("--drawn", type=positive, default=32, help="negatives drawn for all pairs of a step (default: %(default)s)")
+    option("--drawn", type=positive, default=24, help="negatives drawn for all pairs of a step (default: %(default)s)")
     option("--learning-rate", type=float, default=0.025, help="at the start; falls to 0 (default: %(default)s)")
     option("--min-count", type=positive, default=5, help="words seen less often are left out (default: %(default)s)")
     option("--seed", type=int, default=0, help="of all that is drawn at random (default: %(default)s)")

@@ -1,8 +1,7 @@
 """docs/writing-a-backend.md says all that a backend's author needs, and nothing that is not so."""
 
 import dataclasses
-import importlib.metadata
-import importlib.util
+import importlib
 import inspect
 import re
 import shutil
@@ -123,7 +122,6 @@ def test_a_distribution_made_as_the_page_says_is_found(tmp_path, monkeypatch):
     shutil.copy(TINY, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    importlib.metadata.MetadataPathFinder.invalidate_caches()
     host = PluginHost()
     [found] = [b for b in host.backends() if b.name == "tiny"]
     assert (found.distribution, found.version, found.status) == (project["name"], project["version"], "available")

@@ -6,13 +6,15 @@ found through plugins, run it.
 
 from typing import Any as _Any
 
-from subtensor import errors, plugins
+from subtensor import curvature, errors, optimizers, plugins
+from subtensor.checkpoint import load, save
 from subtensor.config import config
 from subtensor.constants import as_tensor, constant
 from subtensor.errors import (
     BackendNotFoundError,
     BoundsError,
     CallError,
+    CheckpointError,
     DisconnectedInputError,
     DomainError,
     DTypeError,
@@ -22,6 +24,7 @@ from subtensor.errors import (
     IndexingError,
     MissingInputError,
     NotASubsetError,
+    OptimizerError,
     PluginError,
     ShapeError,
     SubtensorError,
@@ -66,6 +69,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "BackendNotFoundError",
     "BoundsError",
     "CallError",
+    "CheckpointError",
     "Constant",
     "DTypeError",
     "DisconnectedInputError",
@@ -81,6 +85,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "MissingInputError",
     "NotASubsetError",
     "Op",
+    "OptimizerError",
     "PluginError",
     "Rop",
     "ShapeError",
@@ -98,6 +103,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "backends",
     "config",
     "constant",
+    "curvature",
     "dprint",
     "errors",
     "function",
@@ -107,7 +113,10 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "hessian_vector_product",
     "hookimpl",
     "jacobian",
+    "load",
+    "optimizers",
     "plugins",
+    "save",
     "shared",
     "tensor",
     "verify_grad",

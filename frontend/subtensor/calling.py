@@ -6,7 +6,8 @@ written out for each compiled function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,17 @@ import numpy as np
 from subtensor.backend import Backend, Executable
 from subtensor.errors import SubtensorError
 from subtensor.shared import Cell
+
+_WRITTEN_OUT = 8
+"""Up to this many locks stand in one ``with``; Python nests at most twenty."""
+
+
+@contextmanager
+def _held(locks: Sequence[AbstractContextManager[Any]]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for lock in locks:
+            stack.enter_context(lock)
+        yield
 
 
 def caller(
@@ -40,6 +52,7 @@ def caller(
         "execute": execute,
         "diagnose": diagnose,
         "SubtensorError": SubtensorError,
+        "held": _held,
     }
     checks = []
     for name, exact in zip(names, accepted, strict=True):
@@ -55,7 +68,8 @@ def caller(
     space.update(zip(locks, (c.lock for c in sorted(cells, key=lambda c: c.number)), strict=True))
     indent = ""
     if locks:
-        lines.append(f"with {', '.join(locks)}:")
+        space["all_locks"] = tuple(space[name] for name in locks)
+        lines.append(f"with {', '.join(locks) if len(locks) <= _WRITTEN_OUT else 'held(all_locks)'}:")
         indent = "    "
     for i, cell in enumerate(cells):
         space[f"cell{i}"] = cell

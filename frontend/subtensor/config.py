@@ -20,7 +20,7 @@ class Config:
         self.floatX = os.environ.get("SUBTENSOR_FLOATX", "float64")
         self.backend = os.environ.get("SUBTENSOR_BACKEND", "numpy")
         self.check_promises = False
-        """Whether functions check what ``assume_unique`` promises, at each call; read when a function is compiled."""
+        """Whether functions check what ``assume_unique`` promises, at each call; read when a promise is made."""
 
     @property
     def floatX(self) -> str:

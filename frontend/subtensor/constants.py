@@ -8,7 +8,7 @@ import numpy as np
 
 from subtensor.config import config
 from subtensor.errors import DTypeError
-from subtensor.graph import Constant, Variable, constant_node
+from subtensor.graph import Array, Constant, Variable, constant_node
 from subtensor.operators import FUNCTIONS
 from subtensor.types import INDEX, PyScalar, as_dtype, result_dtype, scalar_array
 
@@ -23,25 +23,36 @@ def default_dtype(value: PyScalar) -> str:
     return {bool: "bool", int: INDEX}.get(type(value), config.floatX)
 
 
+def number_array(value: Any, where: str, dtype: Any = None) -> Array:
+    """`value` as a NumPy array of bools, integers or floats; raises DTypeError for anything else."""
+    try:
+        array = np.asarray(value, dtype)
+    except (ValueError, OverflowError) as error:  # ragged lists; integers beyond every dtype
+        raise DTypeError(f"{where}: cannot make a tensor of {shorten(value)}: {error}") from error
+    if array.dtype == object or array.dtype.kind in "USVTcMm":
+        raise DTypeError(
+            f"{where}: cannot make a tensor of {shorten(value)} (NumPy dtype {array.dtype}); "
+            "expected bools, integers or floats"
+        )
+    return array
+
+
 def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Constant:
-    """A constant node. value: anything ``numpy.asarray`` takes, copied; constants are interned by value.
+    """A constant node. value: anything ``numpy.asarray`` takes, copied; constants are interned by value and name.
 
     A Python float becomes ``config.floatX`` where `dtype` is not given. ndim pads the shape with leading ones.
     Raises DTypeError for dtypes outside bool, integers and floats.
     """
-    if isinstance(value, Constant) and dtype is None and ndim is None:
-        return value
+    if isinstance(value, Constant):
+        if dtype is None and ndim is None and name is None:
+            return value
+        value, name = value.data, name or value.name
     if isinstance(value, Variable):
         raise DTypeError(f"constant: {value!r} is symbolic; expected a value")
     if is_weak(value):
         array = scalar_array(value, as_dtype(dtype or default_dtype(value)), "constant")
     else:
-        array = np.asarray(value)
-        if array.dtype == object or array.dtype.kind in "USVcMm":
-            raise DTypeError(
-                f"constant: cannot make a tensor of {shorten(value)} (NumPy dtype {array.dtype}); "
-                "expected bools, integers or floats"
-            )
+        array = number_array(value, "constant")
         if isinstance(value, list | tuple):
             kinds = {type(v) for v in np.ravel(np.asarray(value, dtype=object)).tolist()}
             if kinds <= {bool, int, float} and array.dtype == np.float64:
@@ -51,10 +62,7 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
         if array.ndim > ndim:
             raise DTypeError(f"constant: the value has {array.ndim} dimensions; expected at most ndim={ndim}")
         array = array.reshape((1,) * (ndim - array.ndim) + array.shape)
-    node = constant_node(array)
-    if name is not None:
-        node.name = name
-    return node
+    return constant_node(array, name)
 
 
 def as_tensor(value: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Variable:
@@ -84,7 +92,7 @@ def _nested(value: Any) -> bool:
 
 def promoted(where: str, *values: Any, to: str | None = None) -> list[Variable]:
     """Operands brought to their common dtype; Python scalars are weak. `to` overrides the dtype."""
-    operands = [v if is_weak(v) else as_tensor(v) for v in values]
+    operands: list[Any] = [v if is_weak(v) else as_tensor(v) for v in values]
     if to is None:
         dtypes = [v if is_weak(v) else v.dtype for v in operands]
         if all(is_weak(v) for v in operands):

@@ -47,18 +47,21 @@ def diagnose(program: Program, inputs: Sequence[Array], state: Sequence[Array], 
             op.check(*args, **params)
         if instruction.body is not None:
             _diagnose_rows(instruction.body, params["body"].rows, [a.known for a in args], evaluate)
-        with np.errstate(all="ignore"):
-            result = evaluate(instruction, [a.known for a in args])
+        try:
+            with np.errstate(all="ignore"):
+                result = evaluate(instruction, [a.known for a in args])
+        except Exception:  # noqa: BLE001  # nothing that the frontend defines: the caller raises what the backend did
+            return
         slots.append(Value(np.asarray(result), instruction.node.label))
     for commit in program.commits:
         target = slots[program.first_shared + commit.shared]
         for write in commit.writes:
             value, *index_inputs = (slots[i] for i in (write.value, *write.inputs))
-            op = write.node.op
-            assert op is not None
-            op.infer(target, value, *index_inputs, index=write.index)
-            if op.check is not None:
-                op.check(target, value, *index_inputs, index=write.index)
+            rule = write.node.op
+            assert rule is not None
+            rule.infer(target, value, *index_inputs, index=write.index)
+            if rule.check is not None:
+                rule.check(target, value, *index_inputs, index=write.index)
 
 
 def _diagnose_rows(body: Program, rows: int, args: Sequence[Array], evaluate: Evaluate) -> None:

@@ -12,29 +12,34 @@ from subtensor import plugins
 from subtensor.backend import Backend, Executable
 from subtensor.calling import caller
 from subtensor.config import config
-from subtensor.constants import as_tensor
+from subtensor.constants import as_tensor, constant, is_weak
 from subtensor.diagnosis import diagnose
+from subtensor.drawing import draw
 from subtensor.errors import (
     BackendNotFoundError,
     CallError,
     DTypeError,
     FunctionError,
-    SubtensorError,
+    Unsupported,
     UnusedInputError,
     UpdateError,
     UpdateTypeError,
+    counted,
 )
-from subtensor.graph import Array, Constant, Variable, describe, replace, toposort
+from subtensor.explain import Explanation, explanation, warn_of_whole_tables
+from subtensor.graph import Array, Input, Variable, describe, replace, toposort
+from subtensor.indexing import Slice
 from subtensor.operators import public
 from subtensor.ops.elementwise import same_kind
-from subtensor.ops.shape import fixed_shape
-from subtensor.ops.subtensor import is_write
+from subtensor.ops.shape import fixed_shape, inverse_permutation
+from subtensor.ops.subtensor import get_op, is_write
 from subtensor.program import VIEWS, Program, build
 from subtensor.rewrites.engine import Selection, rewrite
 from subtensor.shared import SharedVariable, check_static_shape
 from subtensor.types import can_cast
 
 _REQUIRED = object()
+_AMBIGUOUS = -1
 
 
 class In:
@@ -54,8 +59,8 @@ class In:
         *,
         strict: bool = False,
         allow_downcast: bool | None = None,
-        borrow: bool = False,
-        mutable: bool = False,
+        borrow: bool = False,  # noqa: ARG002  # accepted, without effect
+        mutable: bool = False,  # noqa: ARG002  # as above
     ) -> None:
         self.variable = variable
         self.name = name if name is not None else getattr(variable, "name", None)
@@ -84,8 +89,10 @@ class _Parameter:
         if isinstance(value, Variable):
             raise DTypeError(f"{self.where}: got the symbolic {value!r}; expected a value")
         try:
+            if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
+                value = np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
             array = np.asarray(value)
-        except ValueError as error:
+        except (ValueError, BufferError) as error:
             raise DTypeError(f"{self.where}: cannot make an array of {type(value).__name__}: {error}") from error
         if array.dtype != self.dtype:
             array = self._cast(value, array)
@@ -104,17 +111,18 @@ class _Parameter:
             return array.astype(target)
         if self.dtype.kind in "bui" and array.dtype.kind == "f":
             return self._whole(array)
-        if can_cast(array.dtype.name, target, "safe") or self.allow:
+        if can_cast(array.dtype.name, target, "safe"):
             return array.astype(target)
+        if self.allow:
+            return self._whole(array) if self.dtype.kind in "ui" else array.astype(target)
         if self.dtype.kind == "f" and array.dtype.kind == "f":
             python = not isinstance(value, np.ndarray | np.generic)
             if self.allow is None and python:  # a Python float is weak
                 return array.astype(target)
         elif self.dtype.kind == "f" and not isinstance(value, np.ndarray):
             return array.astype(target)
-        elif self.allow is None and not isinstance(value, np.ndarray):
-            with np.errstate(all="ignore"):
-                cast = array.astype(target)
+        elif not isinstance(value, np.ndarray):
+            cast = array.astype(target)
             if (cast == array).all():
                 return cast
         raise DTypeError(
@@ -132,7 +140,9 @@ class _Parameter:
         with np.errstate(all="ignore"):
             cast = array.astype(self.dtype)
         if not np.isfinite(array).all() or not (np.trunc(array) == cast).all():
-            raise DTypeError(f"{self.where} takes {self.type.dtype}; the {array.dtype} value holds numbers outside it")
+            raise DTypeError(
+                f"{self.where} takes {self.type.dtype}; the {array.dtype} value holds numbers outside its range"
+            )
         return cast
 
 
@@ -152,14 +162,20 @@ class Function:
         backend: Backend,
         pack: Callable[[tuple[Any, ...]], Any],
         graph: tuple[list[Variable], list[tuple[SharedVariable, Variable]]],
+        source: tuple[list[Variable], list[tuple[SharedVariable, Variable]]],
+        selection: Selection,
     ) -> None:
         self.name = name
         self.program = program
         self.backend = backend
         self._parameters = tuple(parameters)
-        self._by_name = {p.name: i for i, p in enumerate(parameters) if p.name is not None}
+        self._by_name: dict[str, int] = {}
+        for i, p in enumerate(parameters):
+            if p.name is not None:
+                self._by_name[p.name] = _AMBIGUOUS if p.name in self._by_name else i
         self._execute = executable
-        self._call = caller(
+        self._shapes: tuple[tuple[int, ...], ...] | None = None
+        self._checked_call = caller(
             [(p.dtype, p.ndim) if p.free else None for p in parameters],
             self._convert,
             [s.cell for s in program.shared],
@@ -167,14 +183,24 @@ class Function:
             executable,
             self._diagnose,
         )
+        self._call: Callable[..., tuple[Any, ...]] = self._first_call
         self._pack = pack
         self.graph = graph
+        self.source = source
+        self.selection = selection
         self.__name__ = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != len(self._parameters):
             args = self._bind(args, kwargs)
         return self._pack(self._call(*args))
+
+    def _first_call(self, *args: Any) -> tuple[Any, ...]:
+        """A call that notes the shapes of its arguments, for ``explain``; later ones do not come by here."""
+        result = self._checked_call(*args)
+        self._shapes = tuple(np.shape(a) for a in args)
+        self._call = self._checked_call
+        return result
 
     def _convert(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(p.convert(v) for p, v in zip(self._parameters, args, strict=True))
@@ -185,9 +211,13 @@ class Function:
             reference: Any = plugins.get_backend("numpy")
         except BackendNotFoundError:
             return
-        outputs, updates = self.graph
+        outputs, updates = self.source  # as the user wrote it: rewrites change neither errors nor their texts
         inputs = [p.variable for p in self._parameters]
-        program = build(self.name, inputs, outputs, updates, reference.operations, "numpy")
+        operations = {*reference.operations, *plugins.lowerings("numpy")}
+        try:
+            program = build(self.name, inputs, outputs, updates, operations, "numpy")
+        except Unsupported:  # an op that only another backend runs
+            return
         state = [s.cell.read() for s in program.shared]
         diagnose(program, [np.asarray(a) for a in args], state, reference.evaluate)
 
@@ -202,6 +232,8 @@ class Function:
             position = self._by_name.get(key)
             if position is None:
                 raise CallError(f"{self.name}: there is no input named {key!r}; the inputs are: {names}")
+            if position == _AMBIGUOUS:
+                raise CallError(f"{self.name}: several inputs are named {key!r}; pass them by position")
             if position < len(args):
                 raise CallError(f"{self.name}: input {key!r} is given twice, by position and by name")
             values[position] = value
@@ -209,6 +241,31 @@ class Function:
         if missing:
             raise CallError(f"{self.name}: missing {', '.join(missing)}; the inputs are: {names}")
         return tuple(values)
+
+    def explain(self, *, rewrites: bool = False) -> Explanation:
+        """What each update touches, and why: in place or not, rows or the whole table, bytes as a formula in the shapes
+        and, once the function was called, as the number of the first call. rewrites: also list every rewrite.
+        """
+        outputs, updates = self.graph
+        backend, shapes = self.backend.name, self._shapes
+        return explanation(
+            self.program, backend, self.source, updates, outputs, self.selection, shapes, rewrites=rewrites
+        )
+
+    def draw(self, path: Any = None, *, format: str = "svg", stage: str = "after") -> str:
+        """A picture of the graph as text, ``svg`` or ``dot``; also written to `path` if given.
+
+        stage: ``after`` rewriting, ``before`` it, or ``both``. Raises FunctionError for other words.
+        """
+        known = {"before": self.source, "after": self.graph}
+        if stage != "both" and stage not in known:
+            raise FunctionError(f"draw: stage={stage!r}; expected 'before', 'after' or 'both'")
+        stages = []
+        for each in ("before", "after") if stage == "both" else (stage,):
+            outputs, updates = known[each]
+            roots = [(f"output {k}", o) for k, o in enumerate(outputs)]
+            stages.append((f"{self.name}, {each} rewriting", [*roots, *((f"new {s.label}", e) for s, e in updates)]))
+        return draw(stages, path, format)
 
     def get_shared(self) -> list[SharedVariable]:
         """The shared variables that the function reads or updates."""
@@ -270,8 +327,9 @@ def function(
     lowerings = plugins.lowerings(target.name)
     program = build(label, [s.variable for s in specs], outs, changed, {*target.operations, *lowerings}, target.name)
     executable = target.compile(program, lowerings=lowerings)
+    warn_of_whole_tables(program, pairs, changed, outs)
     parameters = [_Parameter(s, allow_input_downcast, label) for s in specs]
-    return Function(label, parameters, program, executable, target, pack, (outs, changed))
+    return Function(label, parameters, program, executable, target, pack, (outs, changed), (nodes, pairs), selection)
 
 
 def _input_specs(inputs: Any, label: str) -> list[In]:
@@ -285,7 +343,7 @@ def _input_specs(inputs: Any, label: str) -> list[In]:
                 f"{label}: {s.variable!r} is shared and cannot be an input; its value is read at each call. "
                 "To replace it, use givens"
             )
-        if not isinstance(s.variable, Variable) or isinstance(s.variable, Constant) or s.variable.op is not None:
+        if not isinstance(s.variable, Input):
             raise FunctionError(f"{label}: {s.variable!r} is not an input; expected st.vector() and its like")
         if s.variable in seen:
             raise FunctionError(f"{label}: the input {s.variable.label} is listed twice")
@@ -330,12 +388,18 @@ def _update_pairs(updates: Any, label: str) -> list[tuple[SharedVariable, Variab
             raise UpdateError(f"{label}: {s!r} is not a shared variable; only shared variables can be updated")
         if s in seen:
             raise UpdateError(
-                f"{label}: {s.label} is updated twice; expected one update for each shared variable: write both changes "
-                "as one expression, such as st.inc_subtensor(st.inc_subtensor(t[i], a)[j], b)"
+                f"{label}: {s.label} is updated twice; expected one update for each shared variable: write both "
+                "changes as one expression, such as st.inc_subtensor(st.inc_subtensor(t[i], a)[j], b)"
             )
         seen.add(s)
-        pairs.append((s, as_tensor(e)))
+        pairs.append((s, _scalar_like(s, e) if is_weak(e) else as_tensor(e)))
     return pairs
+
+
+def _scalar_like(like: Variable, value: Any) -> Variable:
+    """A Python scalar in the dtype of the variable that it is for, if that is of its kind or a wider one."""
+    kind = {bool: "bool", int: "int8", float: "float16"}[type(value)]
+    return constant(value, dtype=like.dtype) if can_cast(kind, like.dtype) else as_tensor(value)
 
 
 def _given_pairs(givens: Any, label: str) -> dict[Variable, Variable]:
@@ -345,22 +409,28 @@ def _given_pairs(givens: Any, label: str) -> dict[Variable, Variable]:
             raise FunctionError(f"{label}: givens replaces {old!r}; expected a symbolic variable")
         if old in replacements:
             raise FunctionError(f"{label}: givens replaces {old.label} twice")
-        value = as_tensor(new)
+        value = _scalar_like(old, new) if is_weak(new) else as_tensor(new)
         if value.ndim != old.ndim:
             raise UpdateTypeError(f"{label}: givens replaces {old!r} with {value!r}; expected {old.ndim} axes")
         if value.dtype != old.dtype:
             value = same_kind(value, old, f"{label}: givens for {old.label}")
-        replacements[old] = value
+        for axis, (have, got) in enumerate(zip(old.type.shape, value.type.shape, strict=True)):
+            if None not in (have, got) and have != got:
+                raise UpdateTypeError(
+                    f"{label}: givens replaces {old!r} with {value!r}; expected length {have} along axis {axis}"
+                )
+        # the graph was built on the lengths of what is replaced
+        replacements[old] = _of_static_shape(value, old)
     return replacements
 
 
 def _checked_update(s: SharedVariable, e: Variable, label: str) -> Variable:
     where = f"{label}: update of {s.label}"
+    _refuse_view_write(s, e, where)
     if e.ndim != s.ndim:
         raise UpdateTypeError(
-            f"{where}: the new value {describe(e)} has {e.ndim} axes, the variable {s.ndim}; expected equal"
+            f"{where}: the new value {describe(e)} has {counted(e.ndim, 'axis')}, the variable {s.ndim}; expected equal"
         )
-    _refuse_view_write(s, e, where)
     if e.dtype != s.dtype:
         raise UpdateTypeError(
             f"{where}: the new value {describe(e)} is {e.dtype}, the variable {s.dtype}; "
@@ -369,12 +439,38 @@ def _checked_update(s: SharedVariable, e: Variable, label: str) -> Variable:
     for axis, (have, new) in enumerate(zip(s.type.shape, e.type.shape, strict=True)):
         if have is not None and new is not None and have != new:
             raise UpdateTypeError(
-                f"{where}: axis {axis} of the new value {describe(e)} is {new}, of the variable {have}; expected equal, "
-                "or declare the variable with shape=(None, …)"
+                f"{where}: axis {axis} of the new value {describe(e)} is {new}, of the variable {have}; "
+                "expected equal, or declare the variable with shape=(None, …)"
             )
-    if any(have is not None and new is None for have, new in zip(s.type.shape, e.type.shape, strict=True)):
-        return fixed_shape(e, shape=s.type.shape)
-    return e
+    return _of_static_shape(e, s)
+
+
+def _of_static_shape(value: Variable, like: Variable) -> Variable:
+    """`value` with a promise, checked at run time, that it has the lengths known of `like`."""
+    if any(d is not None and v is None for d, v in zip(like.type.shape, value.type.shape, strict=True)):
+        return fixed_shape(value, shape=like.type.shape)
+    return value
+
+
+_PARTS = VIEWS | {"virtual_axis", "virtual_flat"}
+
+
+def _takes_all(node: Variable) -> bool:
+    """Whether a node is ``x[:]``: all of x."""
+    index = node.params.get("index")
+    return index is not None and all(isinstance(p, Slice) and p.is_full for p in index.parts)
+
+
+def _remedy(part: Variable, s: SharedVariable) -> str:
+    """How to spell what was probably meant by a write into `part`, which was made from `s`."""
+    written = f"v = {describe(part)}[…].inc(…)"
+    if part.op is get_op and part.inputs[0] is s:
+        return f"write it back, st.set_subtensor({describe(part)}, v) with {written}, or index {s.label} directly"
+    if part.op is not None and part.op.name == "transpose" and part.inputs[0] is s:
+        axes = inverse_permutation(part.params["axes"])
+        back = "v.T" if s.ndim == 2 else f"v.transpose{axes}"
+        return f"turn it back, {back} with {written}, or index {s.label} directly: {s.label}[:, …]"
+    return f"index {s.label} directly, or bring the written value into {s.label}'s form"
 
 
 def _refuse_view_write(s: SharedVariable, e: Variable, where: str) -> None:
@@ -385,13 +481,12 @@ def _refuse_view_write(s: SharedVariable, e: Variable, where: str) -> None:
     if node is e or node is s:
         return
     path = node
-    while path.op is not None and path.op.name in VIEWS:
+    while path.op is not None and path.op.name in _PARTS and not _takes_all(path):
         path = path.inputs[0]
         if path is s:
             raise UpdateError(
-                f"{where}: {describe(e)} writes into {describe(node)}, which is a part or a rearrangement of {s.label}, so "
-                f"it has another content than {s.label}; write it back with st.set_subtensor({describe(node)}, …), or index "
-                f"{s.label} directly"
+                f"{where}: {describe(e)} writes into {describe(node)}, which is a part or a rearrangement of "
+                f"{s.label}, so the new value would not be {s.label} with some elements changed; {_remedy(node, s)}"
             )
 
 
@@ -416,7 +511,7 @@ def _check_unused(specs: Sequence[In], outputs: Sequence[Variable], action: str,
 def eval_(variable: Variable, inputs_to_values: Mapping[Variable, Any] | None = None, **options: Any) -> Any:
     """The value of a node, given those of its inputs; compiled anew at each call."""
     given = dict(inputs_to_values or {})
-    by_name = {v.name: v for v in toposort([variable]) if v.op is None and v.name is not None}
-    nodes = [by_name.get(k, k) if isinstance(k, str) else k for k in given]
+    by_name: dict[Any, Variable] = {v.name: v for v in toposort([variable]) if v.op is None and v.name is not None}
+    nodes = [by_name.get(k, k) for k in given]
     run = function(nodes, variable, **{"on_unused_input": "ignore", "allow_input_downcast": None, **options})
     return run(*given.values())

@@ -30,7 +30,7 @@ def grad(
     """The gradient of a scalar with respect to nodes of its graph, subsets such as ``table[ids]`` included.
 
     cost: a float scalar, or None where `known_grads` says how the cost depends on other nodes.
-    wrt: a node or a list or tuple of nodes; the result has the same form, each gradient the shape and dtype of its node.
+    wrt: a node or a list or tuple; the result has the same form, each gradient the shape and dtype of its node.
     A subset is differentiated with the rest of its table held fixed; a node of `wrt` gathers all paths from the cost.
     consider_constant: nodes through which nothing is differentiated.
     known_grads: gradients of the cost with respect to nodes, added to what `cost` gives.
@@ -241,7 +241,7 @@ def _summed(nodes: Sequence[Variable], seeds: Sequence[Variable]) -> dict[Variab
 
 
 def gauss_newton_vector_product(cost: Any, outputs: Any, wrt: Any, p: Any) -> Any:
-    """``Jᵀ H J p``: J the Jacobian of `outputs` with respect to `wrt`, H the Hessian of `cost` with respect to `outputs`.
+    """``Jᵀ H J p``: J the Jacobian of `outputs` by `wrt`, H the Hessian of `cost` by `outputs`.
 
     cost: a scalar that depends on `wrt` through `outputs`, a node or a list. p has `wrt`'s form and shapes. Positive
     semidefinite where the cost is convex in the outputs (Schraudolph, 2002).

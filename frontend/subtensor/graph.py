@@ -238,16 +238,17 @@ def apply(op: Op, inputs: tuple[Variable, ...], params: Params) -> Variable:
 _DIGEST_FROM = 4096
 
 
-def constant_node(value: Array) -> Constant:
-    """The constant of `value`, which is copied; equal bits of equal dtype and shape give the same node."""
+def constant_node(value: Array, name: str | None = None) -> Constant:
+    """The constant of `value`, which is copied; equal bits of equal dtype, shape and name give the same node."""
     raw = value.tobytes()
-    key = (value.dtype.str, value.shape, raw if len(raw) < _DIGEST_FROM else hashlib.blake2b(raw).digest())
+    key = (value.dtype.str, value.shape, raw if len(raw) < _DIGEST_FROM else hashlib.blake2b(raw).digest(), name)
     with _lock:
         node = _nodes.get(key)
         if node is None:
             data = value.astype(value.dtype.newbyteorder("="), order="C", copy=True)
             data.setflags(write=False)
             node = Constant(data)
+            node.name = name
             _nodes[key] = node
         assert isinstance(node, Constant)
         return node
@@ -335,7 +336,8 @@ def describe(node: Variable, depth: int = 3) -> str:
     if isinstance(node, Constant):
         return str(node.data.tolist()) if node.data.size <= 6 else f"constant{list(node.data.shape)}"
     if node.op is None:
-        return f"an unnamed {type(node).__name__.lower()} of type {node.type}"
+        kind = "input" if isinstance(node, Input) else "shared variable"
+        return f"an unnamed {kind} of type {node.type}"
     if depth == 0:
         return "..."
     parts = [describe(i, depth - 1) for i in node.inputs]

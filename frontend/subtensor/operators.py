@@ -56,6 +56,8 @@ _NUMPY_RENAMES = {
     "amin": "min",
     "absolute": "abs",
     "round_": "round",
+    "around": "round",
+    "copy": "identity",
     "concat": "concatenate",
     "permute_dims": "transpose",
     "acos": "arccos",
@@ -386,7 +388,8 @@ class Operators:
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         name = _NUMPY_RENAMES.get(func.__name__, func.__name__)
-        if name not in FUNCTIONS:
+        # functions of numpy.linalg and others share names with functions of other meaning
+        if name not in FUNCTIONS or func.__module__ != "numpy":
             return NotImplemented
         return FUNCTIONS[name](*args, **kwargs)
 

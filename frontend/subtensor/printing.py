@@ -16,7 +16,8 @@ def dprint(
     """Print a graph as an indented tree, each node once; what stood before is referred to by its letter.
 
     obj: a node, a list of nodes, or a compiled function, whose rewritten graph is printed with its updates. depth: how
-    deep to go, -1 for all. print_type: with types. file: where to, standard output by default; ``"str"`` returns the text.
+    deep to go, -1 for all. print_type: with types. file: where to, standard output by default; ``"str"`` returns the
+    text.
     """
     lines: list[str] = []
     letters: dict[Variable, str] = {}
@@ -64,8 +65,9 @@ def _line(node: Variable, print_type: bool) -> str:
     elif node.op is None:
         text = node.name or "unnamed input"
     else:
+        slots = [f"#{i}" for i in range(len(node.inputs))]
         params = ", ".join(
-            f"{k}={v.spell([f'#{i}' for i in range(9)]) if hasattr(v, 'spell') else v}" for k, v in node.params.items()
+            f"{k}={v.spell(slots) if hasattr(v, 'spell') else v}" for k, v in node.params.items() if k != "body"
         )
         text = node.op.name + (f"{{{params}}}" if params else "") + (f" '{node.name}'" if node.name else "")
     return f"{text} <{node.type}>" if print_type else text

@@ -3,7 +3,7 @@
 A program is straight-line: constants, inputs and shared values lie in numbered slots, and each instruction fills one
 more. The dtypes are decided, every index is an ``Index``, and who owns which buffer is worked out here, once:
 
-- ``Instruction.overwrites``: the argument whose buffer holds nothing that is needed later, so that a write may go there;
+- ``Instruction.overwrites``: an argument's buffer that holds nothing needed later, so that the result may go there;
 - ``copy`` instructions wherever a result could share memory with an input, a constant or the state;
 - the commits: each updated shared variable is replaced, or some of its elements are written in place.
 
@@ -23,8 +23,7 @@ from subtensor.constants import constant
 from subtensor.errors import MissingInputError, Unsupported
 from subtensor.graph import Array, Constant, Op, Params, Variable, define, rebuild, toposort
 from subtensor.indexing import Index
-from subtensor.ops.elementwise import ELEMENTWISE
-from subtensor.ops.shape import length
+from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.shared import Cell, SharedVariable
 from subtensor.types import TensorType
@@ -39,7 +38,17 @@ copy_op = define(
 """``copy(x)``: x in a buffer of its own. Only programs hold it."""
 
 VIEWS = frozenset(
-    {"transpose", "reshape", "expand_dims", "squeeze", "broadcast_to", "subtensor", "fitting_mask", "fixed_shape", "sum_to"}
+    {
+        "transpose",
+        "reshape",
+        "expand_dims",
+        "squeeze",
+        "broadcast_to",
+        "subtensor",
+        "fitting_mask",
+        "fixed_shape",
+        "sum_to",
+    }
 )
 """Ops whose result may share memory with their first input, and with nothing else."""
 
@@ -131,11 +140,11 @@ class Program:
             into = "" if instruction.overwrites is None else f"  (over %{instruction.args[instruction.overwrites]})"
             lines.append(f"  %{instruction.out} = {instruction.op.name}({args}{params}): {instruction.type}{into}")
         lines.extend(f"  output %{o}" for o in self.outputs)
-        for c in self.commits:
-            target = self.shared[c.shared].label
-            if c.value is not None:
-                lines.append(f"  commit {target} = %{c.value}")
-            for w in c.writes:
+        for commit in self.commits:
+            target = self.shared[commit.shared].label
+            if commit.value is not None:
+                lines.append(f"  commit {target} = %{commit.value}")
+            for w in commit.writes:
                 spelled = w.index.spell([f"%{i}" for i in w.inputs])
                 lines.append(f"  commit {target}[{spelled}] {'=' if w.kind == 'set' else '+='} %{w.value}")
         return "\n".join(lines)
@@ -202,8 +211,9 @@ class _Builder:
         self.roots: dict[Variable, frozenset[Variable]] = {}
         self.uses = _count_uses([*outputs, *(e for _, e in updates)])
         self.chains = {s: chain for s, e in updates if (chain := self._write_chain(s, e))}
+        self.shapes: dict[Variable, tuple[object, ...]] = {}  # set by ``order``
         self.taken: set[Variable] = set()  # roots of buffers that leave the program
-        self.replaced = {s: self._new_value(s, e, updates) for s, e in updates if s not in self.chains and e is not s}
+        self.replaced = {s: self._new_value(e, updates) for s, e in updates if s not in self.chains and e is not s}
         self.writes = {s: [self._operands(w) for w in chain] for s, chain in self.chains.items()}
         self.outputs = [self._owned(o) for o in outputs]
 
@@ -242,14 +252,12 @@ class _Builder:
         self.taken |= roots
         return node
 
-    def _new_value(
-        self, s: SharedVariable, e: Variable, updates: Sequence[tuple[SharedVariable, Variable]]
-    ) -> Variable:
-        """The new value of `s`. Another variable's buffer is taken over where that one lets go of it (a swap)."""
-        if isinstance(e, SharedVariable) and e not in self.chains and e not in self.taken:
-            if any(t is e and new is not e for t, new in updates):
-                self.taken.add(e)
-                return e
+    def _new_value(self, e: Variable, updates: Sequence[tuple[SharedVariable, Variable]]) -> Variable:
+        """The new value `e` of a variable. Another one's buffer is taken over where that one lets go of it (a swap)."""
+        let_go = any(t is e and new is not e for t, new in updates)
+        if let_go and e not in self.chains and e not in self.taken:
+            self.taken.add(e)
+            return e
         return self._owned(e)
 
     def _operands(self, write: Variable) -> list[Variable]:
@@ -262,7 +270,9 @@ class _Builder:
             *self.replaced.values(),
             *(o for writes in self.writes.values() for operands in writes for o in operands),
         ]
-        return toposort(needed)
+        order = toposort(needed)
+        self.shapes = _shapes(order)
+        return order
 
     def last_uses(self, order: Sequence[Variable]) -> dict[Variable, int]:
         """For each buffer, the position of the last node that reads it; the length of `order` where it is kept."""
@@ -287,7 +297,7 @@ class _Builder:
         if node.op is None or node.op.name not in ELEMENTWISE or not node.ndim:
             return None
         for place, i in enumerate(node.inputs):
-            if i.dtype == node.dtype and self._is_free(i, position, last) and _same_shape(i, node):
+            if i.dtype == node.dtype and self._is_free(i, position, last) and self.shapes[i] == self.shapes[node]:
                 return place
         return None
 
@@ -296,9 +306,31 @@ class _Builder:
         return all(r.op is not None and last.get(r) == position for r in self._roots(node))
 
 
-def _same_shape(x: Variable, y: Variable) -> bool:
-    """Whether two nodes surely have the same shape."""
-    return x.ndim == y.ndim and all(length(x, axis) is length(y, axis) for axis in range(x.ndim))
+def _shapes(order: Sequence[Variable]) -> dict[Variable, tuple[object, ...]]:
+    """For each node, something for each axis that is equal only where lengths surely are. Inputs come before users."""
+    shapes: dict[Variable, tuple[object, ...]] = {}
+    for node in order:
+        shapes[node] = tuple(
+            dim if dim is not None else _length_key(node, axis, shapes) for axis, dim in enumerate(node.type.shape)
+        )
+    return shapes
+
+
+def _length_key(node: Variable, axis: int, shapes: Mapping[Variable, tuple[object, ...]]) -> object:
+    if node.op is None or node.op.dims is None:
+        return node, axis
+    if node.op.dims is broadcast_length:
+        places = [(i, axis - node.ndim + i.ndim) for i in node.inputs]
+        decisive = {shapes[i][at] for i, at in places if at >= 0 and shapes[i][at] != 1}
+        return decisive.pop() if len(decisive) == 1 else (node, axis)
+    found = node.op.dims(axis, *node.inputs, **node.params)
+    if isinstance(found, Variable):
+        if found.op is None or found.op.name != "length":
+            return found
+        found = found.inputs[0], found.params["axis"]
+    if found is None:
+        return node, axis
+    return shapes[found[0]][found[1]] if found[0] in shapes else found
 
 
 def _unshared_copy(node: Variable) -> Variable:
@@ -340,7 +372,7 @@ def build(
     leaf_slots = [*builder.inputs, *shared, *constants]
     slots: dict[Variable, int] = {v: i for i, v in enumerate(leaf_slots)}
     last = builder.last_uses(order)
-    instructions = []
+    instructions: list[Instruction] = []
     for position, node in enumerate(order):
         if node.op is None:
             if node not in slots:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from subtensor.config import config
+from subtensor.constants import number_array
 from subtensor.errors import DTypeError, ShapeError
 from subtensor.graph import Array, Variable
 from subtensor.types import TensorType, as_dtype, can_cast
@@ -39,12 +41,15 @@ class Cell:
         if self.home is home:
             return
         value = self.data if self.home is None else self.home.to_numpy(self.data)
-        self.data = home.from_numpy(value)
-        self.home = home
+        self.put(home.from_numpy(value), home)
+
+    def put(self, data: Any, home: Backend | None) -> None:
+        """Give the cell another array and its home as one step, which a KeyboardInterrupt cannot divide."""
+        deque(map(setattr, repeat(self), ("data", "home"), (data, home)), 0)
 
     def read(self) -> Array:
         """The value as a NumPy array: a copy, unless it lies in NumPy form."""
-        return self.data if self.home is None else self.home.to_numpy(self.data)  # type: ignore[no-any-return]
+        return self.data if self.home is None else self.home.to_numpy(self.data)
 
 
 class SharedVariable(Variable):
@@ -82,15 +87,13 @@ class SharedVariable(Variable):
         if not borrow or not (array.flags.c_contiguous and array.flags.writeable) or array.dtype.byteorder == ">":
             array = np.array(array, order="C")
         with self.cell.lock:
-            self.cell.data, self.cell.home = array, None
+            self.cell.put(array, None)
 
     def _accepted(self, value: Any) -> Array:
         what = f"set_value: {self.label}"
-        array = np.asarray(value)
+        array = number_array(value, what)
         if array.dtype != self.dtype:
-            if array.dtype == object or not (
-                can_cast(array.dtype.name, self.dtype, "safe") or _lossless(value, array, self.dtype)
-            ):
+            if not (can_cast(array.dtype.name, self.dtype, "safe") or _lossless(value, array, self.dtype)):
                 raise DTypeError(
                     f"{what} holds {self.dtype}, got {array.dtype}; convert the value with .astype('{self.dtype}') "
                     "if that is meant"
@@ -141,11 +144,7 @@ def shared(
         raise DTypeError(f"shared: got the symbolic variable {value!r}; expected a value")
     if dtype is None and type(value) is float:
         dtype = config.floatX
-    array = np.asarray(value, dtype=None if dtype is None else as_dtype(dtype))
-    if array.dtype == object:
-        raise DTypeError(
-            f"shared: cannot make a tensor of a {type(value).__name__}; expected bools, integers or floats"
-        )
+    array = number_array(value, "shared", None if dtype is None else as_dtype(dtype))
     array = array.astype(as_dtype(array.dtype), copy=False)
     static = array.shape if shape is None else tuple(shape)
     check_static_shape(f"shared: {name or 'the variable'}", array.shape, static)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import subtensor
@@ -40,3 +41,13 @@ def __getattr__(name: str) -> Any:
         if name in FUNCTIONS:
             return FUNCTIONS[name]
         raise AttributeError(f"module 'subtensor.tensor' has no attribute {name!r}") from None
+
+
+class _CallableModule(ModuleType):
+    """Once imported, this module takes the name ``subtensor.tensor`` from the function, so it does what that does."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return tensor(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallableModule

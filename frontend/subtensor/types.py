@@ -5,7 +5,7 @@ Backends never promote: whatever a rule here decides reaches them as an explicit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
@@ -56,7 +56,7 @@ class TensorType:
 @cache
 def _dtype_name(dtype: Any) -> str:
     try:
-        name = np.dtype(dtype).name
+        name: str = np.dtype(dtype).name
     except TypeError as error:
         raise DTypeError(f"dtype: {dtype!r} is not a dtype; expected one of {', '.join(DTYPES)}") from error
     if name not in DTYPES:
@@ -76,10 +76,12 @@ def as_dtype(dtype: Any) -> str:
 
 
 def is_float(dtype: str) -> bool:
+    """Whether a dtype is a float: only those have gradients."""
     return dtype in FLOATS
 
 
 def is_integer(dtype: str) -> bool:
+    """Whether a dtype is a signed or unsigned integer; bool is not."""
     return dtype in INTEGERS
 
 
@@ -115,6 +117,7 @@ def sum_dtype(dtype: str) -> str:
 
 
 def can_cast(source: str, target: str, casting: str = "same_kind") -> bool:
+    """Whether NumPy's rule `casting` lets values of `source` become `target`."""
     return bool(np.can_cast(source, target, casting))  # type: ignore[arg-type]  # casting is one of numpy's names
 
 
@@ -126,38 +129,39 @@ def scalar_array(value: PyScalar, dtype: str, where: str) -> np.ndarray[Any, Any
         raise DTypeError(f"{where}: Python integer {value} is out of bounds for {dtype}; use a wider dtype") from error
 
 
-def broadcast_dims(where: str, axis: int, dims: Sequence[Dim], labels: Sequence[str]) -> Dim:
+Labels: TypeAlias = Sequence[str] | Callable[[], Sequence[str]]
+"""What operands are called in error messages; a function where that takes time to work out."""
+
+
+def broadcast_dims(where: str, axis: int, dims: Sequence[Dim], labels: Labels) -> Dim:
     """One axis of a broadcast: equal or 1; an unknown length gives way to a known one other than 1."""
     known = None
-    label = ""
+    place = 0
     unknown = False
-    for dim, name in zip(dims, labels, strict=True):
+    for i, dim in enumerate(dims):
         if dim is None:
             unknown = True
         elif dim != 1:
             if known is not None and known != dim:
-                raise ShapeError(f"{where}: axis {axis} of {label} is {known}, of {name} is {dim}; expected equal or 1")
-            known, label = dim, name
+                names = labels() if callable(labels) else labels
+                raise ShapeError(
+                    f"{where}: axis {axis} of {names[place]} is {known}, of {names[i]} is {dim}; expected equal or 1"
+                )
+            known, place = dim, i
     if known is not None:
         return known
     return None if unknown else 1
 
 
-def broadcast_shapes(where: str, shapes: Sequence[Shape], labels: Sequence[str]) -> Shape:
+def broadcast_shapes(where: str, shapes: Sequence[Shape], labels: Labels) -> Shape:
     """NumPy's broadcast of static shapes, aligned at the right; raises ShapeError naming the operands."""
     first = shapes[0]
     if all(s == first for s in shapes) and None not in first:
         return first
     ndim = max(len(s) for s in shapes)
-    return tuple(
-        broadcast_dims(
-            where,
-            axis,
-            [s[axis - ndim + len(s)] for s in shapes if axis - ndim + len(s) >= 0],
-            [n for s, n in zip(shapes, labels, strict=True) if axis - ndim + len(s) >= 0],
-        )
-        for axis in range(ndim)
-    )
+    # missing leading axes have length 1
+    wide = [(1,) * (ndim - len(s)) + s for s in shapes]
+    return tuple(broadcast_dims(where, axis, [s[axis] for s in wide], labels) for axis in range(ndim))
 
 
 def normalize_axis(axis: int, ndim: int, where: str) -> int:

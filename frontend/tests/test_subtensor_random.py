@@ -223,7 +223,8 @@ def test_values(problem, data):
     outputs = [subset, subset.set(vy), subset.inc(vy)]
     outputs.append(subset.inc(vy, ignore_duplicates=True))
     before = x.copy(), y.copy()
-    results = st.function([vx, vy, *made.inputs], outputs)(x, y, *made.values)
+    rewrites = data.draw(st_.booleans())
+    results = st.function([vx, vy, *made.inputs], outputs, rewrites=rewrites)(x, y, *made.values)
     expected = [Loops(kind, x.shape, key, y.shape).forward(x, y) for kind in ("get", "set", "inc")]
     added = np.broadcast_to(y, part.shape) if y.ndim <= part.ndim else y.reshape(y.shape[y.ndim - part.ndim :])
     expected.append(Loops("set", x.shape, key, part.shape).forward(x, np.asarray(part + added)))
@@ -261,7 +262,12 @@ def test_derivatives(problem, kind, data):
     gx, gy = st.grad(cost, wrt, disconnected_inputs="ignore")
     forward = st.Rop(st.sin(out), wrt, [vu, vv], disconnected_outputs="ignore")
     second = st.grad((gx * vu).sum() + (gy * vv).sum(), wrt, disconnected_inputs="ignore")
-    run = st.function([vx, vy, w, vu, vv, *made.inputs], [gx, gy, forward, *second], on_unused_input="ignore")
+    run = st.function(
+        [vx, vy, w, vu, vv, *made.inputs],
+        [gx, gy, forward, *second],
+        on_unused_input="ignore",
+        rewrites=data.draw(st_.booleans()),
+    )
     results = run(x, y, weights, u, v, *made.values)
     tangent = loops.forward(u, v)
     first = loops.adjoint(weights * np.cos(value))

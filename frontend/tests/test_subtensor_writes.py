@@ -84,7 +84,9 @@ def test_take(how, axis, mode):
     ids = np.array([[1, -1, 3], [1, 0, 3]])
     if mode != "raise":
         ids = ids * 5
-    value = np.arange(np.take(T, ids, axis, mode=mode).size, dtype=float).reshape(np.take(T, ids, axis, mode=mode).shape)
+    value = np.arange(np.take(T, ids, axis, mode=mode).size, dtype=float).reshape(
+        np.take(T, ids, axis, mode=mode).shape
+    )
     x = st.matrix("x")
     i = st.lmatrix("i")
     subset = x.take(i, axis=axis, mode=mode)
@@ -98,7 +100,9 @@ def test_take(how, axis, mode):
 def test_take_from_the_flat_tensor_names_the_tensor():
     x, i = st.matrix("x"), st.lvector("i")
     f = st.function([x, i], x.take(i))
-    with pytest.raises(IndexError, match="index 24 at position .0,. of i is out of bounds for axis 0 of .*x.*size 24"):
+    with pytest.raises(
+        IndexError, match=r"index 24 at position \(0,\) of i is out of bounds for axis 0 of .*x.*size 24"
+    ):
         f(T, [24])
     g = st.function([x, i], x.take(i).inc(1.0))
     for bad in (24, -25):
@@ -116,7 +120,9 @@ def test_take_into_a_shared_table_touches_rows_only():
 
 
 @pytest.mark.parametrize("how", ["set", "inc"])
-@pytest.mark.parametrize(("offset", "axis1", "axis2"), [(0, 0, 1), (1, 0, 1), (-1, 0, 2), (2, 2, 0), (0, 1, 2), (-2, 2, 1)])
+@pytest.mark.parametrize(
+    ("offset", "axis1", "axis2"), [(0, 0, 1), (1, 0, 1), (-1, 0, 2), (2, 2, 0), (0, 1, 2), (-2, 2, 1)]
+)
 @pytest.mark.parametrize("known", [True, False])
 def test_diagonal(how, offset, axis1, axis2, known):
     x = st.tensor("x", "float64", CUBE.shape if known else (None,) * 3)
@@ -202,8 +208,12 @@ def test_what_was_not_indexed_is_refused(make):
 # --- dtypes
 
 
-@pytest.mark.parametrize("table", ["int8", "int32", "int64", "uint8", "uint64", "float32", "float64", "bool", "float16"])
-@pytest.mark.parametrize("value", ["int8", "int32", "int64", "uint8", "uint64", "float32", "float64", "bool", "float16"])
+@pytest.mark.parametrize(
+    "table", ["int8", "int32", "int64", "uint8", "uint64", "float32", "float64", "bool", "float16"]
+)
+@pytest.mark.parametrize(
+    "value", ["int8", "int32", "int64", "uint8", "uint64", "float32", "float64", "bool", "float16"]
+)
 @pytest.mark.parametrize("index", [np.array([1, 1]), slice(0, 2), 1], ids=["array", "slice", "int"])
 def test_what_is_written_is_cast_by_the_same_kind_rule(table, value, index):
     a = np.ones(3, table)
@@ -306,13 +316,17 @@ def test_a_gather_with_as_many_rows_is_another_value_not_a_view():
 def test_the_shape_of_a_value_is_checked_at_build_and_at_run_time(how):
     x, v = st.tensor("x", "float64", (4, 6)), st.tensor("v", "float64", (3, 5))
     call = getattr(x[IDS], how)
-    with pytest.raises(ShapeError, match=r"axis 1 of the indexed part of .*x.* is 6, of the value v is 5.*\(3, 6\) and \(3, 5\)"):
+    with pytest.raises(
+        ShapeError, match=r"axis 1 of the indexed part of .*x.* is 6, of the value v is 5.*\(3, 6\) and \(3, 5\)"
+    ):
         call(v)
     with pytest.raises(ShapeError, match="more axes"):
         call(st.tensor("w", "float64", (2, 3, 6)).reshape((2, 1, 3, 6)))
     x, v = st.matrix("x"), st.matrix("v")
     f = st.function([x, v], getattr(x[IDS], how)(v))
-    with pytest.raises(ShapeError, match=r"axis 1 of the indexed part of x is 6, of the value v is 5; expected equal or 1"):
+    with pytest.raises(
+        ShapeError, match=r"axis 1 of the indexed part of x is 6, of the value v is 5; expected equal or 1"
+    ):
         f(T, np.ones((3, 5)))
     with pytest.raises(ShapeError, match="axis 0"):
         f(T, np.ones((2, 6)))

@@ -42,7 +42,11 @@ AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
     "dynamic": ("core", "masks, and shapes that depend on values", dynamic.cases),
     "errors": ("core", "error classes and texts", errors.cases),
     "ownership": ("core", "who owns inputs, outputs and state", ownership.cases),
-    "gradient": ("subset gradients", "first order, with respect to tables, subsets and written values", gradients.cases),
+    "gradient": (
+        "subset gradients",
+        "first order, with respect to tables, subsets and written values",
+        gradients.cases,
+    ),
     "second": ("subset gradients", "second order, forward mode, Jacobians", second_order.cases),
     "update": ("update rules", "simultaneous updates, rows in every spelling, chains", updates.cases),
     "transaction": ("update rules", "all or nothing, after each kind of failure", transactions.cases),

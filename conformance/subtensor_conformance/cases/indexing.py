@@ -161,7 +161,7 @@ ARRAYS = (
 NARROW = tuple(
     Kind(
         f"{dtype}-of-{size}", (size, 2), "i", (4, 2),
-        (("i", _ids([size - 1, 0, size - 1, 130 if size == 200 and dtype != "int8" else 5], dtype)),),
+        (("i", _ids([size - 1, 0, size - 1, 130 if size > 130 else 5], dtype)),),
         ("narrow", "duplicates"),
     )
     for dtype in INT_DTYPES
@@ -252,6 +252,14 @@ def _allowed(form: Form, dtype: str) -> bool:
     return dtype != "float16" or form.capability is None
 
 
+TURN = ("int32", "float32", "uint8", "bool", "int64", "float16")
+
+
+def _rotates(n: int, dtype: str) -> bool:
+    """Every form in float64, and in every third of the others."""
+    return dtype == "float64" or (n + TURN.index(dtype)) % 3 == 0
+
+
 def _case(area: str, form: Form, dtype: str, variant: str, source: str, more: tuple[Value, ...], quick: bool) -> Case:
     table = array(dtype, form.kind.shape, seed=7)
     symbolic = bool(form.names)
@@ -275,8 +283,8 @@ def _case(area: str, form: Form, dtype: str, variant: str, source: str, more: tu
 def get_cases() -> Iterator[Case]:
     for n, form in enumerate(forms()):
         for dtype in ("float64", "float32", "int32", "uint8", "bool", "float16"):
-            if _allowed(form, dtype):
-                quick = dtype == ("float64", "float32", "int32")[n % 3] or (dtype == "bool" and n % 9 == 0)
+            if _allowed(form, dtype) and _rotates(n, dtype):
+                quick = n % 2 == 0 and dtype == ("float64" if n % 3 else TURN[n // 3 % 5])
                 yield _case("get", form, dtype, "get", f"x[{form.key}]", (), quick)
 
 
@@ -295,15 +303,15 @@ def value_shapes(result: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
 def _write_cases(area: str, dtypes: tuple[str, ...]) -> Iterator[Case]:
     for n, form in enumerate(forms()):
         for dtype in dtypes:
-            if not _allowed(form, dtype):
+            if not _allowed(form, dtype) or not _rotates(n, dtype):
                 continue
             for variant, shape in value_shapes(form.kind.result).items():
-                if variant != "full" and dtype not in ("float64", "int32"):
+                if variant != "full" and (dtype != "float64" or (n + len(variant)) % 2):
                     continue
                 if variant == "full":
-                    quick = dtype == dtypes[n % 3]
+                    quick = (n + len(area)) % 3 == 0 and dtype == ("float64" if n % 2 else TURN[n // 6 % 3])
                 else:
-                    quick = dtype == "float64" and (n + len(variant)) % 5 == 0
+                    quick = dtype == "float64" and (n + len(variant)) % 16 == 0
                 yield _case(area, form, dtype, variant, f"x[{form.key}].{area}(y)", (array(dtype, shape, 3),), quick)
 
 

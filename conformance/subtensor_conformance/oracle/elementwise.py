@@ -95,6 +95,10 @@ def _like(whole: int, x: float) -> float:
     return float(whole) if whole else math.copysign(0.0, x)
 
 
+def _whole_as_it_is(function: Callable[[float], float]) -> Callable[[Any], Any]:
+    return lambda v: function(v) if isinstance(v, float) else v
+
+
 def each(name: str, function: Callable[[Any], Any], dtype_of: Callable[[str], str], result: str | None = None) -> None:
     """Enter an elementwise function of one argument, computed in ``dtype_of`` the argument's dtype."""
 
@@ -109,7 +113,7 @@ def each(name: str, function: Callable[[Any], Any], dtype_of: Callable[[str], st
 for _name, _f in FLOAT.items():
     each(_name, _f, float_of)
 for _name, _f in ROUNDING.items():
-    each(_name, lambda v, f=_f: f(v) if isinstance(v, float) else v, str)
+    each(_name, _whole_as_it_is(_f), str)
 each("neg", lambda v: -v, str)
 each("abs", abs, str)
 each("sign", _sign, str)
@@ -279,5 +283,3 @@ def polygamma_(n: Any, x: Any) -> Node:
         return Array(x.dtype, x.shape, tuple(into(x.dtype, total(lambda v: polygamma(order, v))(v)) for v in x.data))
 
     return apply(run, (as_node(x),), ("polygamma", order))
-
-

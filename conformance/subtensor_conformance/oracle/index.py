@@ -31,8 +31,6 @@ def select(shape: Shape, key: Sequence[Any]) -> Selection:
 
     block = broadcast(*(e.shape for e in entries if isinstance(e, Array)))
     result: list[int] = []  # lengths of the result's axes
-    axis_of: list[tuple[int, range]] = []  # for each slice: the axis of the result, the positions
-    arrays: list[tuple[int, Array]] = []
     order = ["a" if isinstance(e, Array) else "." for e in entries]
     first = order.index("a") if "a" in order else 0
     together = "a" not in order or order[first:].index("a") + order.count("a") == "".join(order[first:]).rindex("a") + 1
@@ -48,7 +46,6 @@ def select(shape: Shape, key: Sequence[Any]) -> Selection:
         elif isinstance(entry, slice):
             chosen = range(*entry.indices(shape[axis]))
             plan.append(("s", len(result), chosen))
-            axis_of.append((len(result), chosen))
             result.append(len(chosen))
             axis += 1
         else:
@@ -57,7 +54,6 @@ def select(shape: Shape, key: Sequence[Any]) -> Selection:
                 result.extend(block)
             wide = stretched(_wrapped(entry, shape[axis]), block)
             plan.append(("a", 0, wide))
-            arrays.append((axis, wide))
             axis += 1
     begin = block_at or 0
     places = []
@@ -77,8 +73,9 @@ def _without_masks(key: Sequence[Any]) -> list[Any]:
     for entry in key:
         if isinstance(entry, Array) and entry.dtype == "bool":
             chosen = [p for p in positions(entry.shape) if entry[p]]
-            for axis in range(len(entry.shape)):
-                entries.append(Array("int64", (len(chosen),), tuple(p[axis] for p in chosen)))
+            entries.extend(
+                Array("int64", (len(chosen),), tuple(p[axis] for p in chosen)) for axis in range(len(entry.shape))
+            )
         else:
             entries.append(entry)
     return entries

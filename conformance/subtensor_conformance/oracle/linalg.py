@@ -84,9 +84,7 @@ def tensordot(a: Any, b: Any, axes: list[list[int]]) -> Node:
             for q in positions([a.shape[i] for i in over_a]):
                 at_a = dict(zip(free_a, p, strict=False)) | dict(zip(over_a, q, strict=True))
                 at_b = dict(zip(free_b, p[len(free_a) :], strict=True)) | dict(zip(over_b, q, strict=True))
-                products.append(
-                    a[[at_a[i] for i in range(len(a.shape))]] * b[[at_b[i] for i in range(len(b.shape))]]
-                )
+                products.append(a[[at_a[i] for i in range(len(a.shape))]] * b[[at_b[i] for i in range(len(b.shape))]])
             return _sum(a.dtype, products)
 
         return build(a.dtype, [a.shape[i] for i in free_a] + [b.shape[i] for i in free_b], element)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from subtensor_conformance.oracle.values import Array, Number, into, is_float, promote, promote_weak
 
@@ -12,6 +13,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """What the source of a case may call, by name."""
 
 Rule = Callable[..., Array]
+F = TypeVar("F", bound=Callable[..., Any])
 _nodes: dict[Any, Node] = {}
 
 
@@ -37,6 +39,12 @@ class Node:
     def __getitem__(self, key: Any) -> Node:
         node: Node = FUNCTIONS["getitem"](self, key)
         return node
+
+    def __neg__(self) -> Any:
+        return FUNCTIONS["neg"](self)
+
+    def __invert__(self) -> Any:
+        return FUNCTIONS["invert"](self)
 
     def __lt__(self, other: Any) -> Any:
         return FUNCTIONS["less"](self, other)
@@ -68,9 +76,6 @@ for _name, _function in {
     "lshift": "left_shift", "rshift": "right_shift",
 }.items():  # fmt: skip
     _operator(_name, _function)
-setattr(Node, "__neg__", lambda self: FUNCTIONS["neg"](self))  # noqa: B010  # beside the operators above
-setattr(Node, "__invert__", lambda self: FUNCTIONS["invert"](self))  # noqa: B010
-setattr(Node, "__abs__", lambda self: FUNCTIONS["abs"](self))  # noqa: B010
 
 
 class Leaf(Node):
@@ -103,7 +108,22 @@ class Context:
 
     def where(self, changes: Mapping[Node, Array]) -> Context:
         """The same, with other values for some nodes."""
-        return Context({**self.given, **changes}, self.outer or self)
+        inner = Context({**self.given, **changes}, self.outer or self)
+        for node, value in self.known.items():
+            if node not in inner.known and not _depends(node, frozenset(changes)):
+                inner.known[node] = value
+        return inner
+
+
+@lru_cache(maxsize=4096)
+def _depends(node: Node, changed: frozenset[Node]) -> bool:
+    return node in changed or any(_depends(a, changed) for a in node.args)
+
+
+def forget() -> None:
+    """Drop all nodes: those of one case are of no use to the next."""
+    _nodes.clear()
+    _depends.cache_clear()
 
 
 def evaluate(node: Node, given: Mapping[Node, Array]) -> Array:
@@ -193,8 +213,8 @@ def cast(x: Array, dtype: str) -> Array:
     return x if x.dtype == dtype else Array(dtype, x.shape, tuple(into(dtype, v) for v in x.data))
 
 
-def public(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+def public(*names: str) -> Callable[[F], F]:
+    def register(function: F) -> F:
         for name in names:
             FUNCTIONS[name] = function
         return function

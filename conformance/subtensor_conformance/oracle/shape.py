@@ -35,7 +35,9 @@ def reshape(x: Any, shape: Any) -> Node:
             raise ValueError("another number of elements")
         return Array(x.dtype, wanted, x.data)
 
-    return apply(run, (as_node(x), *nodes), ("reshape", tuple(d if isinstance(d, int) else None for d in _items(shape))))
+    return apply(
+        run, (as_node(x), *nodes), ("reshape", tuple(d if isinstance(d, int) else None for d in _items(shape)))
+    )
 
 
 def _items(shape: Any) -> list[Any]:
@@ -177,5 +179,3 @@ def shape(x: Any) -> Node:
 @public("length")
 def length(x: Any, axis: int) -> Node:
     return apply(lambda x: Array("int64", (), (x.shape[axis],)), (as_node(x),), ("length", axis))
-
-

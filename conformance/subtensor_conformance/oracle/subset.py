@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
+from subtensor_conformance.oracle import nodes
 from subtensor_conformance.oracle.index import Selection, select
 from subtensor_conformance.oracle.nodes import FUNCTIONS, Node, apply, as_node, cast, public
 from subtensor_conformance.oracle.values import Array, into, stretched
@@ -15,11 +17,11 @@ _spelled: dict[Node, tuple[Node, Any, list[Node]]] = {}
 
 def _template(key: Any) -> tuple[Any, list[Node]]:
     """The key over the values of nodes: a tree in which ``("node", i)`` stands for the i-th."""
-    nodes: list[Node] = []
+    found: list[Node] = []
 
     def node(value: Any) -> tuple[str, int]:
-        nodes.append(value)
-        return ("node", len(nodes) - 1)
+        found.append(value)
+        return ("node", len(found) - 1)
 
     def bound(value: Any) -> Any:
         return node(value) if isinstance(value, Node) else value
@@ -34,7 +36,7 @@ def _template(key: Any) -> tuple[Any, list[Node]]:
             entries.append(node(FUNCTIONS["constant"](entry, dtype="int64")))
         else:
             entries.append(node(as_node(entry)))
-    return tuple(entries), nodes
+    return tuple(entries), found
 
 
 def _filled(template: Any, arrays: tuple[Array, ...]) -> list[Any]:
@@ -52,16 +54,21 @@ def _filled(template: Any, arrays: tuple[Array, ...]) -> list[Any]:
     return key
 
 
+@lru_cache(maxsize=64)
+def _chosen(shape: tuple[int, ...], template: Any, arrays: tuple[Array, ...]) -> Selection:
+    return select(shape, _filled(template, arrays))
+
+
 @public("getitem")
 def getitem(x: Node, key: Any) -> Node:
-    template, nodes = _template(key)
+    template, parts = _template(key)
 
     def get(x: Array, *arrays: Array) -> Array:
-        chosen = select(x.shape, _filled(template, arrays))
+        chosen = _chosen(x.shape, template, arrays)
         return Array(x.dtype, chosen.shape, tuple(x.data[p] for p in chosen.places))
 
-    node = apply(get, (x, *nodes), ("get", template))
-    _spelled[node] = (x, template, nodes)
+    node = apply(get, (x, *parts), ("get", template))
+    _spelled[node] = (x, template, parts)
     return node
 
 
@@ -77,18 +84,18 @@ def _inc(data: list[Any], place: int, value: Any, dtype: str) -> None:
 
 
 def _write(change: Change, target: Node, value: Any) -> Node:
-    x, template, nodes = _spelled[target]
+    x, template, parts = _spelled[target]
     y = as_node(value)
 
     def written(x: Array, y: Array, *arrays: Array) -> Array:
-        chosen: Selection = select(x.shape, _filled(template, arrays))
+        chosen = _chosen(x.shape, template, arrays)
         y = _fitted(cast(y, x.dtype), chosen)
         data = list(x.data)
         for place, element in zip(chosen.places, y.data, strict=True):
             change(data, place, element, x.dtype)
         return Array(x.dtype, x.shape, tuple(data))
 
-    return apply(written, (x, y, *nodes), (change.__name__, template))
+    return apply(written, (x, y, *parts), (change.__name__, template))
 
 
 def _fitted(y: Array, chosen: Selection) -> Array:
@@ -116,8 +123,6 @@ def take(x: Node, indices: Any, axis: int | None = None) -> Node:
     return getitem(x, (*([slice(None)] * axis), as_node(indices)))
 
 
-
-
 @public("flatnonzero")
 def flatnonzero(x: Any) -> Node:
     def run(x: Array) -> Array:
@@ -125,3 +130,9 @@ def flatnonzero(x: Any) -> Node:
         return Array("int64", (len(found),), tuple(found))
 
     return apply(run, (as_node(x),), "flatnonzero")
+
+
+def forget() -> None:
+    """Drop all nodes: those of one case are of no use to the next."""
+    _spelled.clear()
+    nodes.forget()

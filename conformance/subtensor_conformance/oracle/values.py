@@ -110,7 +110,7 @@ def _wrapped(dtype: str, value: int) -> int:
 
 def promote(a: str, b: str) -> str:
     """The common dtype of two arrays."""
-    if a == b or b == "bool":
+    if b in (a, "bool"):
         return a
     if a == "bool":
         return b

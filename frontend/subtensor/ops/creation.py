@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from subtensor.config import config
@@ -24,7 +25,7 @@ def _arange_infer(start: Argument, stop: Argument, step: Argument) -> TensorType
     if is_discrete(start.type.dtype):
         return TensorType(start.type.dtype, (len(range(first, last, by)),))
     ratio = (last - first) / by
-    return TensorType(start.type.dtype, (max(0, -int(-ratio // 1)) if ratio == ratio else None,))
+    return TensorType(start.type.dtype, (max(0, -int(-ratio // 1)) if math.isfinite(ratio) else None,))
 
 
 def _arange_dims(axis: int, start: Variable, stop: Variable, step: Variable) -> Length:
@@ -115,6 +116,7 @@ def eye(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Variable:
 
 
 def expand(x: Variable, axis: int) -> Variable:
+    """``expand_dims``."""
     return call("expand_dims", x, axis)
 
 
@@ -156,7 +158,7 @@ def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Variable:
 @public
 def tril_indices(n: Any, k: Any = 0, m: Any = None) -> tuple[Variable, ...]:
     """Row and column positions of the lower triangle of an (n, m) matrix."""
-    found: tuple[Variable, ...] = tuple(call("nonzero", tri(n, m, k, "bool")))  # type: ignore[arg-type]  # a tuple
+    found: tuple[Variable, ...] = tuple(call("nonzero", tri(n, m, k, "bool")))
     return found
 
 
@@ -164,7 +166,7 @@ def tril_indices(n: Any, k: Any = 0, m: Any = None) -> tuple[Variable, ...]:
 def triu_indices(n: Any, k: Any = 0, m: Any = None) -> tuple[Variable, ...]:
     """Row and column positions of the upper triangle of an (n, m) matrix."""
     above = call("logical_not", tri(n, m, k - 1, "bool"))
-    found: tuple[Variable, ...] = tuple(call("nonzero", above))  # type: ignore[arg-type]  # a tuple
+    found: tuple[Variable, ...] = tuple(call("nonzero", above))
     return found
 
 

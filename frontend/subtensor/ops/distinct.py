@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from subtensor.errors import BoundsError
-from subtensor.graph import DISCONNECTED, Argument, Cotangent, Length, Variable, define
+from subtensor.graph import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define
 from subtensor.operators import call
 from subtensor.ops.elementwise import cast
-from subtensor.ops.shape import length
+from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.types import INDEX, TensorType
 
 _LARGEST = 2**63 - 1
@@ -50,7 +50,7 @@ row_numbers = define(
     check=_row_numbers_check,
     dims=lambda axis, ids, n: (ids, axis),
 )
-"""``row_numbers(ids, n)``: ids as int64 in ``[0, n)``, negative ones wrapped. Raises BoundsError outside ``[-n, n)``."""
+"""``row_numbers(ids, n)``: ids as int64 in ``[0, n)``, negative ones wrapped; raises BoundsError out of range."""
 
 
 def _run_starts_expand(ordered: Variable) -> Variable:
@@ -110,6 +110,25 @@ def firsts(starts: Variable) -> Variable:
     return call("concatenate", [call("ones_like", starts[:1], "bool"), call("not_equal", starts[1:], starts[:-1])], 0)
 
 
+def _spread_expand(by_row: Variable, like: Variable) -> Variable:
+    column = call("expand_dims", by_row, tuple(range(1, like.ndim)))
+    return broadcast_to_dims(column, [length(by_row, 0), *lengths(like)[1:]])
+
+
+def _spread_dims(axis: int, by_row: Variable, like: Variable) -> Length:
+    return (by_row, 0) if axis == 0 else (like, axis)
+
+
+spread_rows = define(
+    "spread_rows",
+    infer=lambda by_row, like: by_row.type.with_shape((by_row.type.shape[0], *like.type.shape[1:])),
+    vjp=lambda g, out, by_row, like: [call("sum", g, tuple(range(1, g.ndim))) if g.ndim > 1 else g, ZERO],
+    expand=_spread_expand,
+    dims=_spread_dims,
+)
+"""``spread_rows(by_row, like)``: a number for each row, as often as rows of `like` are long: (S,) to (S, …)."""
+
+
 @dataclass(frozen=True)
 class Runs:
     """Ids grouped by value.
@@ -129,6 +148,11 @@ class Runs:
         ordered = ids[order]
         starts = run_starts(ordered)
         return Runs(ids, order, starts, ordered[starts])
+
+    def once(self) -> Runs:
+        """The same with each run listed exactly once, on every backend; its number then depends on values."""
+        starts = self.starts[call("flatnonzero", self.firsts)]
+        return Runs(self.ids, self.order, starts, self.ids[self.order][starts])
 
     def sums(self, x: Variable) -> Variable:
         """x: (B, …), a row for each id; returns (S, …), the sums over equal ids."""

@@ -30,7 +30,7 @@ def _named(name: str, dtype_of: Callable[[str], str]) -> Callable[..., TensorTyp
         first = args[0].type
         if len(args) == 1:
             return TensorType(dtype_of(first.dtype), first.shape)
-        shape = broadcast_shapes(name, [a.type.shape for a in args], [a.label for a in args])
+        shape = broadcast_shapes(name, [a.type.shape for a in args], lambda: [a.label for a in args])
         return TensorType(dtype_of(first.dtype), shape)
 
     return infer
@@ -108,20 +108,20 @@ def _never_stretched(axis: int, like: Variable, inputs: Sequence[Variable]) -> b
 
 neg = elementwise("neg", lambda g, out, x: (-g,))
 abs_ = elementwise("abs", lambda g, out, x: (g * sign(x),))
-sign = elementwise("sign", lambda g, out, x: (ZERO,))
+sign: Op = elementwise("sign", lambda g, out, x: (ZERO,))
 exp = elementwise("exp", lambda g, out, x: (g * out,))
 expm1 = elementwise("expm1", lambda g, out, x: (g * (out + 1),))
 log = elementwise("log", lambda g, out, x: (g / x,))
 log1p = elementwise("log1p", lambda g, out, x: (g / (x + 1),))
 sqrt = elementwise("sqrt", lambda g, out, x: (g / (2 * out),))
 sin = elementwise("sin", lambda g, out, x: (g * cos(x),))
-cos = elementwise("cos", lambda g, out, x: (-g * sin(x),))
+cos: Op = elementwise("cos", lambda g, out, x: (-g * sin(x),))
 tan = elementwise("tan", lambda g, out, x: (g * (1 + out * out),))
 arcsin = elementwise("arcsin", lambda g, out, x: (g / sqrt(1 - x * x),))
 arccos = elementwise("arccos", lambda g, out, x: (-g / sqrt(1 - x * x),))
 arctan = elementwise("arctan", lambda g, out, x: (g / (1 + x * x),))
 sinh = elementwise("sinh", lambda g, out, x: (g * cosh(x),))
-cosh = elementwise("cosh", lambda g, out, x: (g * sinh(x),))
+cosh: Op = elementwise("cosh", lambda g, out, x: (g * sinh(x),))
 tanh = elementwise("tanh", lambda g, out, x: (g * (1 - out * out),))
 arcsinh = elementwise("arcsinh", lambda g, out, x: (g / sqrt(x * x + 1),))
 arccosh = elementwise("arccosh", lambda g, out, x: (g / (sqrt(x - 1) * sqrt(x + 1)),))
@@ -134,8 +134,8 @@ erf = elementwise("erf", lambda g, out, x: (g * (2 / math.sqrt(math.pi)) * exp(-
 erfc = elementwise("erfc", lambda g, out, x: (g * (-2 / math.sqrt(math.pi)) * exp(-x * x),))
 erfinv = elementwise("erfinv", lambda g, out, x: (g * (math.sqrt(math.pi) / 2) * exp(out * out),))
 gammaln = elementwise("gammaln", lambda g, out, x: (g * digamma(x),))
-digamma = elementwise("digamma", lambda g, out, x: (g * polygamma(constant(1, dtype=x.dtype), x),))
-polygamma = elementwise("polygamma", lambda g, out, n, x: (DISCONNECTED, g * polygamma(n + 1, x)))
+digamma: Op = elementwise("digamma", lambda g, out, x: (g * polygamma(constant(1, dtype=x.dtype), x),))
+polygamma: Op = elementwise("polygamma", lambda g, out, n, x: (DISCONNECTED, g * polygamma(n + 1, x)))
 """``polygamma(n, x)``, n an order given in x's dtype: the n-th derivative of digamma."""
 invert = elementwise("invert", lambda g, out, x: (ZERO,))
 
@@ -194,7 +194,7 @@ right_shift = elementwise("right_shift", lambda g, out, x, y: (ZERO, ZERO))
 
 def _where_infer(condition: Argument, x: Argument, y: Argument) -> TensorType:
     args = (condition, x, y)
-    shape = broadcast_shapes("where", [a.type.shape for a in args], [a.label for a in args])
+    shape = broadcast_shapes("where", [a.type.shape for a in args], lambda: [a.label for a in args])
     return TensorType(x.type.dtype, shape)
 
 
@@ -233,22 +233,23 @@ def cast(x: Any, dtype: Any) -> Variable:
     dtype = as_dtype("float64" if dtype is float else dtype)
     if is_weak(x):
         return constant(x, dtype=dtype)
-    x = as_tensor(x)
-    if x.dtype == dtype:
-        return x
-    if x.known is not None and x.ndim == 0 and not (is_float(x.dtype) and is_discrete(dtype)):
-        return constant(x.known.astype(dtype))
-    return _cast(x, dtype=dtype)
+    node = as_tensor(x)
+    if node.dtype == dtype:
+        return node
+    if node.known is not None and node.ndim == 0 and not (is_float(node.dtype) and is_discrete(dtype)):
+        return constant(node.known.astype(dtype))
+    return _cast(node, dtype=dtype)
 
 
 @public(aliases=("switch",))
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """`x` where `condition`, else `y`; all broadcast. With `condition` alone: its nonzero positions."""
-    if x is None and y is None:
-        return call("nonzero", condition)
-    condition = _truth(as_tensor(condition))
-    x, y = promoted("where", x, y)
-    return _where(condition, x, y)
+    return call("nonzero", condition) if x is None and y is None else select(condition, x, y)
+
+
+def select(condition: Any, x: Any, y: Any) -> Variable:
+    """``where`` of three operands."""
+    return _where(_truth(as_tensor(condition)), *promoted("where", x, y))
 
 
 def _truth(x: Variable) -> Variable:

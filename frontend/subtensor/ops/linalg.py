@@ -22,7 +22,7 @@ def _matmul_infer(a: Argument, b: Argument) -> TensorType:
             f"matmul: axis {a.type.ndim - 1} of {a.label} is {k}, axis {b.type.ndim - 2} of {b.label} is {k2}; "
             "expected equal"
         )
-    lead = broadcast_shapes("matmul", [tuple(lead_a), tuple(lead_b)], [a.label, b.label])
+    lead = broadcast_shapes("matmul", [tuple(lead_a), tuple(lead_b)], lambda: [a.label, b.label])
     return a.type.with_shape((*lead, n, m))
 
 
@@ -72,7 +72,7 @@ def dot(a: Any, b: Any) -> Variable:
     """
     a, b = promoted("dot", a, b)
     if a.ndim == 0 or b.ndim == 0:
-        return a * b
+        return call("multiply", a, b)
     if b.ndim <= 2:
         if a.ndim <= 2:
             return matmul(a, b)
@@ -85,7 +85,7 @@ def inner(a: Any, b: Any) -> Variable:
     """The sum of products over the last axes."""
     a, b = promoted("inner", a, b)
     if a.ndim == 0 or b.ndim == 0:
-        return a * b
+        return call("multiply", a, b)
     return tensordot(a, b, axes=[[a.ndim - 1], [b.ndim - 1]])
 
 
@@ -109,7 +109,7 @@ def batched_dot(a: Any, b: Any) -> Variable:
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError("batched_dot: a scalar has no batch axis; expected at least one axis")
     if a.ndim == 1 or b.ndim == 1:
-        return expand_right(a, b.ndim) * b if a.ndim == 1 else a * expand_right(b, a.ndim)
+        return call("multiply", expand_right(a, b.ndim), expand_right(b, a.ndim))
     letters = "abcdefghijklmnopqrstuvw"
     left = "z" + letters[: a.ndim - 2] + "y"
     right = "zy" + letters[a.ndim - 2 : a.ndim + b.ndim - 4]
@@ -117,6 +117,7 @@ def batched_dot(a: Any, b: Any) -> Variable:
 
 
 def expand_right(x: Variable, ndim: int) -> Variable:
+    """x with trailing axes of length 1, until it has `ndim`."""
     return expand_dims(x, tuple(range(x.ndim, ndim))) if ndim > x.ndim else x
 
 
@@ -235,7 +236,8 @@ def _einsum_terms(subscripts: str, nodes: Sequence[Variable]) -> tuple[list[str]
     spare = [c for c in map(chr, range(0x03B1, 0x03C9)) if c not in used]
     extra = 0
     written = []
-    for term, x in zip(terms, nodes, strict=True):
+    for given, x in zip(terms, nodes, strict=True):
+        term = given
         if "..." in term:
             n = x.ndim - len(term) + 3
             extra = max(extra, n)

@@ -8,7 +8,7 @@ from subtensor.constants import as_tensor, constant
 from subtensor.errors import DTypeError, ShapeError
 from subtensor.graph import Argument, Cotangent, Length, Variable, define
 from subtensor.operators import call, public
-from subtensor.ops.elementwise import cast, common_float, exp, log, where
+from subtensor.ops.elementwise import cast, common_float, exp, log, select
 from subtensor.ops.gradient import disconnected_grad
 from subtensor.types import TensorType, float_dtype, is_integer, normalize_axes
 
@@ -83,14 +83,14 @@ def relu(x: Any, alpha: Any = 0) -> Variable:
     """x where it is positive, else ``alpha * x``; the derivative at 0 is alpha."""
     x = as_tensor(x)
     low = constant(0, dtype=x.dtype) if isinstance(alpha, int | float) and alpha == 0 else x * alpha
-    return where(x > 0, x, low)
+    return select(x > 0, x, low)
 
 
 @public
 def elu(x: Any, alpha: float = 1.0) -> Variable:
     """x where it is positive, else ``alpha * (exp(x) - 1)``."""
     (x,) = common_float(x)
-    return where(x > 0, x, alpha * call("expm1", where(x > 0, 0, x)))
+    return select(x > 0, x, alpha * call("expm1", select(x > 0, 0, x)))
 
 
 @public

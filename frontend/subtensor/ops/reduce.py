@@ -9,7 +9,7 @@ from subtensor.constants import as_tensor, constant
 from subtensor.errors import DomainError, DTypeError, ShapeError
 from subtensor.graph import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define, static_dims
 from subtensor.operators import call, public
-from subtensor.ops.elementwise import cast, equal, log, where
+from subtensor.ops.elementwise import cast, equal, log, select
 from subtensor.ops.shape import broadcast_to_dims, expand_dims, length, lengths, product, reshape, squeeze
 from subtensor.types import INDEX, TensorType, as_dtype, is_discrete, normalize_axes, normalize_axis, sum_dtype
 
@@ -134,9 +134,9 @@ def _cumprod_vjp(g: Variable, out: Variable, x: Variable, axis: int) -> list[Cot
     g = call("moveaxis", g, axis, -1)
     positions = call("arange", n)
     row = expand_dims(positions, 1)
-    table = where(equal(row, positions), 1, expand_dims(x, x.ndim - 1))
+    table = select(equal(row, positions), 1, expand_dims(x, x.ndim - 1))
     products = _cumprod(table, axis=x.ndim)
-    reached = where(call("less_equal", row, positions), products, 0)
+    reached = select(call("less_equal", row, positions), products, 0)
     return [call("moveaxis", _sum(expand_dims(g, x.ndim - 1) * reached, axes=(x.ndim,)), -1, axis)]
 
 
@@ -302,8 +302,8 @@ def var_(
     x, axes = _reduction(x, axis, "var")
     x = _as_float(x, dtype)
     ddof = 1 if corrected else ddof
-    deviation = x - mean_(x, axes, keepdims=True) if axes else x - x
-    n = _count(x, axes, x.dtype) - ddof
+    deviation: Variable = x - mean_(x, axes, keepdims=True) if axes else x - x
+    n: Variable = _count(x, axes, x.dtype) - ddof
     return sum_(deviation * deviation, axes, keepdims=keepdims) / n if axes else deviation
 
 
@@ -361,9 +361,10 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
     axis = normalize_axis(axis, x.ndim, "diff")
     before = [slice(None)] * axis
     minus = "not_equal" if x.dtype == "bool" else "subtract"
+    result: Variable = x
     for _ in range(n):
-        x = call(minus, x[(*before, slice(1, None))], x[(*before, slice(None, -1))])
-    return x
+        result = call(minus, result[(*before, slice(1, None))], result[(*before, slice(None, -1))])
+    return result
 
 
 # --- log-sum-exp: its own op, for a gradient that stays finite
@@ -371,14 +372,14 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
 
 def _logsumexp_expand(x: Variable, axes: tuple[int, ...]) -> Variable:
     top = expand_dims(_max(x, axes=axes), axes)
-    top = where(call("isfinite", top), top, 0)
+    top = select(call("isfinite", top), top, 0)
     return log(_sum(call("exp", x - top), axes=axes)) + squeeze(top, axes)
 
 
 def _logsumexp_vjp(g: Variable, out: Variable, x: Variable, axes: tuple[int, ...]) -> list[Cotangent]:
     shifted = x - _spread(out, x, axes)
-    weight = call("exp", where(call("isnan", shifted), 0, shifted))  # inf - inf: the whole weight is there
-    return [_spread(g, x, axes) * where(call("isnan", x), x, weight)]
+    weight = call("exp", select(call("isnan", shifted), 0, shifted))  # inf - inf: the whole weight is there
+    return [_spread(g, x, axes) * select(call("isnan", x), x, weight)]
 
 
 _logsumexp = define(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from subtensor.constants import as_tensor, constant
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
-from subtensor.graph import DISCONNECTED, Argument, Cotangent, Length, Variable, define, static_dims
+from subtensor.graph import DISCONNECTED, Argument, Constant, Cotangent, Length, Op, Variable, define, static_dims
 from subtensor.operators import call, public
 from subtensor.ops.elementwise import cast
 from subtensor.types import (
@@ -82,7 +83,7 @@ def product(dims: Iterable[Variable]) -> Variable:
             rest.append(d)
         else:
             known *= int(d.known)
-    result = constant(known)
+    result: Variable = constant(known)
     for i, d in enumerate(rest):
         result = d if i == 0 and known == 1 else result * d
     return result
@@ -100,8 +101,10 @@ def as_dims(where: str, given: Any, ndim: int | None = None) -> list[Variable]:
         n = given.type.shape[0] if ndim is None else ndim
         if n is None:
             raise ShapeError(f"{where}: the length of the shape vector {given!r} is not known; pass ndim=")
+        if given.known is not None and len(given.known) == n:
+            return [_known_length(where, d) for d in given.known.tolist()]
         if given.op is not None and given.op.name == "stack":
-            return list(given.inputs)
+            return [cast(d, INDEX) for d in given.inputs]
         return [given[i].astype(INDEX) for i in range(n)]
     single = not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0
     items = [given] if isinstance(given, Variable) or single else list(given)
@@ -116,6 +119,12 @@ def as_dims(where: str, given: Any, ndim: int | None = None) -> list[Variable]:
     if ndim is not None and len(dims) != ndim:
         raise ShapeError(f"{where}: the shape has {counted(len(dims), 'axis')}, but ndim={ndim}")
     return dims
+
+
+def _known_length(where: str, d: Any) -> Variable:
+    if not isinstance(d, int) or isinstance(d, bool):
+        raise DTypeError(f"{where}: {d!r} is not a length; expected an integer scalar")
+    return constant(d)
 
 
 def _refuse_negative(where: str, dims: Sequence[Argument]) -> None:
@@ -178,25 +187,25 @@ def reshape(x: Any, shape: Any, ndim: int | None = None) -> Variable:
 
     Raises ShapeError where the numbers of elements differ.
     """
-    x = as_tensor(x)
+    node = as_tensor(x)
     dims = as_dims("reshape", shape, ndim)
-    if static_dims(dims) == x.type.shape and None not in x.type.shape:
-        return x
-    if len(dims) == x.ndim and all(a is b for a, b in zip(dims, lengths(x), strict=True)):
-        return x
-    return _reshape(x, *dims)
+    if static_dims(dims) == node.type.shape and None not in node.type.shape:
+        return node
+    if len(dims) == node.ndim and all(a is b for a, b in zip(dims, lengths(node), strict=True)):
+        return node
+    return _reshape(node, *dims)
 
 
 @public
 def flatten(x: Any, ndim: int = 1) -> Variable:
     """x with its trailing axes joined, so that `ndim` axes remain (Theano's meaning)."""
-    x = as_tensor(x)
-    if x.ndim == ndim:
-        return x
-    if not 1 <= ndim <= max(x.ndim, 1):
-        raise ShapeError(f"flatten: ndim={ndim} for {x.label} with {counted(x.ndim, 'axis')}")
-    dims = lengths(x)
-    return reshape(x, [*dims[: ndim - 1], product(dims[ndim - 1 :])])
+    node = as_tensor(x)
+    if node.ndim == ndim:
+        return node
+    if not 1 <= ndim <= max(node.ndim, 1):
+        raise ShapeError(f"flatten: ndim={ndim} for {node.label} with {counted(node.ndim, 'axis')}")
+    dims = lengths(node)
+    return reshape(node, [*dims[: ndim - 1], product(dims[ndim - 1 :])])
 
 
 @public
@@ -228,18 +237,18 @@ def inverse_permutation(axes: Sequence[int]) -> tuple[int, ...]:
 @public
 def transpose(x: Any, axes: Any = None) -> Variable:
     """x with its axes permuted; reversed where `axes` is None."""
-    x = as_tensor(x)
+    node = as_tensor(x)
     if axes is None:
-        axes = range(x.ndim)[::-1]
-    axes = tuple(normalize_axis(a, x.ndim, "transpose") for a in axes)
-    if sorted(axes) != list(range(x.ndim)):
-        raise ShapeError(f"transpose: {axes} does not permute the {counted(x.ndim, 'axis')} of {x.label}")
-    if axes == tuple(range(x.ndim)):
-        return x
-    if x.op is _transpose:
-        inner = x.params["axes"]
-        return transpose(x.inputs[0], [inner[a] for a in axes])
-    return _transpose(x, axes=axes)
+        axes = range(node.ndim)[::-1]
+    axes = tuple(normalize_axis(a, node.ndim, "transpose") for a in axes)
+    if sorted(axes) != list(range(node.ndim)):
+        raise ShapeError(f"transpose: {axes} does not permute the {counted(node.ndim, 'axis')} of {node.label}")
+    if axes == tuple(range(node.ndim)):
+        return node
+    if node.op is _transpose:
+        inner = node.params["axes"]
+        return transpose(node.inputs[0], [inner[a] for a in axes])
+    return _transpose(node, axes=axes)
 
 
 @public
@@ -303,7 +312,7 @@ def _squeeze_dims(axis: int, x: Variable, axes: tuple[int, ...]) -> Length:
     return x, [i for i in range(x.ndim) if i not in axes][axis]
 
 
-_squeeze = define(
+_squeeze: Op = define(
     "squeeze",
     infer=_squeeze_infer,
     vjp=lambda g, out, x, axes: (_expand_dims(g, axes=axes),),
@@ -417,9 +426,9 @@ def broadcast_to_dims(x: Variable, dims: Sequence[Variable]) -> Variable:
 
 def broadcast_dims_of(*xs: Variable) -> list[Variable]:
     """The lengths of the broadcast of several nodes."""
-    dims = []
+    dims: list[Variable] = []
     ndim = max(x.ndim for x in xs)
-    static = broadcast_shapes("broadcast", [x.type.shape for x in xs], [x.label for x in xs])
+    static = broadcast_shapes("broadcast", [x.type.shape for x in xs], lambda: [x.label for x in xs])
     for axis in range(ndim):
         known = static[axis]
         if known is not None:
@@ -500,7 +509,7 @@ _concatenate = define("concatenate", infer=_concatenate_infer, vjp=_concatenate_
 def same_dtype(xs: Iterable[Any]) -> list[Variable]:
     """Nodes cast to their common dtype; no scalar is weak here, as in ``numpy.concatenate``."""
     nodes = [as_tensor(x) for x in xs]
-    dtype = result_dtype(*(n.dtype for n in nodes))
+    dtype = result_dtype(*(n.dtype for n in nodes)) if nodes else INDEX
     return [cast(n, dtype) for n in nodes]
 
 
@@ -580,7 +589,7 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
         edges = [step * i for i in range(splits_size)] + [total]
     else:
         edges = [0, *splits_size, total]
-    return [x[(*before, slice(a, b))] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [x[(*before, slice(a, b))] for a, b in pairwise(edges)]
 
 
 # --- repetition and reordering
@@ -627,9 +636,10 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
 @public
 def flip(x: Any, axis: Any = None) -> Variable:
     """x with the order of its elements reversed along `axis` (all axes where None)."""
-    x = as_tensor(x)
-    axes = normalize_axes(axis, x.ndim, "flip")
-    return x[tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(x.ndim))] if axes else x
+    node = as_tensor(x)
+    axes = normalize_axes(axis, node.ndim, "flip")
+    key = tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(node.ndim))
+    return node[key] if axes else node
 
 
 @public
@@ -640,9 +650,10 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Variable:
         shifts = list(shift) if isinstance(shift, list | tuple) else [shift] * len(axis)
         if len(shifts) != len(axis):
             raise ShapeError(f"roll: {counted(len(shifts), 'shift')} for {counted(len(axis), 'axis')}; expected equal")
+        rolled: Variable = x
         for each, along in zip(shifts, axis, strict=True):
-            x = roll(x, each, along)
-        return x
+            rolled = roll(rolled, each, along)
+        return rolled
     if axis is None:
         flat = roll(flatten(x), shift, 0)
         return reshape(flat, lengths(x))
@@ -658,10 +669,12 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Variable:
 @public
 def identity(x: Any, name: str | None = None) -> Variable:
     """x itself: nodes are immutable, so a copy would be the same. `name` is given where there is none."""
-    x = as_tensor(x)
-    if name is not None and x.name is None:
-        x.name = name
-    return x
+    node = as_tensor(x)
+    if isinstance(node, Constant):
+        return node if name is None else constant(node, name)
+    if name is not None and node.name is None:
+        node.name = name
+    return node
 
 
 # --- a promise about a shape, checked at run time

@@ -19,7 +19,7 @@ from subtensor.ops.elementwise import (
     maximum,
     multiply,
     polygamma,
-    where,
+    select,
 )
 from subtensor.types import float_dtype, is_discrete, is_float
 
@@ -56,7 +56,7 @@ _float_unary(softplus, "``log(1 + exp(x))``, without overflow.")
 
 def _logaddexp_expand(x: Variable, y: Variable) -> Variable:
     apart = x - y
-    apart = where(call("isnan", apart) & call("equal", x, y), 0, apart)  # equal infinities
+    apart = select(call("isnan", apart) & call("equal", x, y), 0, apart)  # equal infinities
     return maximum(x, y) + log1p(exp(-abs(apart)))
 
 
@@ -69,7 +69,7 @@ logaddexp_op = elementwise(
 
 def _away(x: Variable, out: Variable) -> Variable:
     """``x - out``, and 0 where both are the same infinity."""
-    return where(call("equal", x, out), 0, x - out)
+    return select(call("equal", x, out), 0, x - out)
 
 
 @public
@@ -83,10 +83,10 @@ def log1mexp(x: Any) -> Variable:
     """``log(1 - exp(x))`` for x < 0, accurate at both ends (Mächler, 2012)."""
     (x,) = common_float(x)
     near = x > -math.log(2)
-    return where(
+    return select(
         near,
-        log(-call("expm1", where(near, x, -1))),
-        log1p(-exp(where(near, -1, x))),
+        log(-call("expm1", select(near, x, -1))),
+        log1p(-exp(select(near, -1, x))),
     )
 
 
@@ -121,9 +121,9 @@ def _hypot_expand(x: Variable, y: Variable) -> Variable:
     large, small = maximum(a, b), call("minimum", a, b)
     # the ratio of finite numbers is at most 1; infinities win over NaN
     plain = large > 0
-    ratio = where(plain, small, 0) / where(plain, large, 1)
+    ratio = select(plain, small, 0) / select(plain, large, 1)
     infinite = call("equal", a, math.inf) | call("equal", b, math.inf)
-    return where(infinite, math.inf, large * call("sqrt", ratio * ratio + 1))
+    return select(infinite, math.inf, large * call("sqrt", ratio * ratio + 1))
 
 
 hypot_op = elementwise("hypot", lambda g, out, x, y: (g * x / out, g * y / out), expand=_hypot_expand)
@@ -138,15 +138,13 @@ def hypot(x: Any, y: Any) -> Variable:
 @public(aliases=("degrees",))
 def rad2deg(x: Any) -> Variable:
     """Radians as degrees."""
-    (x,) = common_float(x)
-    return x * (180 / math.pi)
+    return common_float(x)[0] * (180 / math.pi)
 
 
 @public(aliases=("radians",))
 def deg2rad(x: Any) -> Variable:
     """Degrees as radians."""
-    (x,) = common_float(x)
-    return x * (math.pi / 180)
+    return common_float(x)[0] * (math.pi / 180)
 
 
 @public
@@ -158,8 +156,8 @@ def gamma(x: Any) -> Variable:
     odd = call("equal", call("mod", below, 2), 1)
     pole = call("equal", x, below) & (x < 0)
     zero = call("equal", x, 0)
-    signed = where((x < 0) & odd, -size, size)
-    return where(pole, math.nan, where(zero, divide(constant(1, dtype=x.dtype), where(zero, x, 1)), signed))
+    signed = select((x < 0) & odd, -size, size)
+    return select(pole, math.nan, select(zero, divide(constant(1, dtype=x.dtype), select(zero, x, 1)), signed))
 
 
 @public
@@ -189,13 +187,13 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Variabl
         return as_tensor(x)
     nodes = promoted("clip", x, *(b for b in (low, high) if b is not None))
     x, rest = nodes[0], nodes[1:]
-    result = x
+    result: Variable = x
     if low is not None:
         bound = rest.pop(0)
-        result = where((result < bound) | _nan(bound), bound, result)
+        result = select((result < bound) | _nan(bound), bound, result)
     if high is not None:
         bound = rest.pop(0)
-        result = where((result > bound) | _nan(bound), bound, result)
+        result = select((result > bound) | _nan(bound), bound, result)
     return result
 
 
@@ -204,7 +202,7 @@ def _nan(bound: Variable) -> Any:
     if is_discrete(bound.dtype):
         return False
     if bound.known is not None:
-        return bool((bound.known != bound.known).any()) and call("isnan", bound)  # noqa: PLR0124  # true of NaN alone
+        return bool((bound.known != bound.known).any()) and call("isnan", bound)  # true of NaN alone
     return call("isnan", bound)
 
 
@@ -241,7 +239,7 @@ def round_to_int(x: Any) -> Variable:
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Variable:
     """Whether a and b agree within ``atol + rtol * |b|``; infinities agree when equal."""
     a, b = common_float(a, b)
-    near = (abs(a - b) <= atol + rtol * abs(b)) & call("isfinite", b)
+    near: Variable = (abs(a - b) <= atol + rtol * abs(b)) & call("isfinite", b)
     same = near | call("equal", a, b)
     return same | (call("isnan", a) & call("isnan", b)) if equal_nan else same
 
@@ -261,11 +259,11 @@ def positive(x: Any) -> Variable:
 @public
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Variable:
     """x with NaN and infinities replaced; the largest finite numbers stand for infinities by default."""
-    x = as_tensor(x)
-    if is_discrete(x.dtype):
-        return x
-    largest = {"float16": 65504.0, "float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}[x.dtype]
+    node = as_tensor(x)
+    if is_discrete(node.dtype):
+        return node
+    largest = {"float16": 65504.0, "float32": 3.4028234663852886e38, "float64": 1.7976931348623157e308}[node.dtype]
     high = largest if posinf is None else posinf
     low = -largest if neginf is None else neginf
-    x = where(call("isnan", x), nan, x)
-    return where(call("equal", x, math.inf), high, where(call("equal", x, -math.inf), low, x))
+    node = select(call("isnan", node), nan, node)
+    return select(call("equal", node, math.inf), high, select(call("equal", node, -math.inf), low, node))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from subtensor.constants import as_tensor, constant
-from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError, counted
+from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError
 from subtensor.graph import (
     DISCONNECTED,
     ZERO,
@@ -41,7 +41,7 @@ from subtensor.ops.shape import (
     squeeze,
     transpose,
 )
-from subtensor.types import INDEX, Shape, TensorType, is_integer, normalize_axis
+from subtensor.types import INDEX, Shape, TensorType, is_integer
 
 # --- the three core ops
 
@@ -96,19 +96,20 @@ def _check_value_shape(name: str, target: Shape, y: Argument, x: Argument) -> No
     have = y.type.shape
     if len(have) > len(target):
         raise ShapeError(
-            f"{name}: the value {y.label} of shape {_spell(have)} has more axes than the indexed part of {x.label}, "
-            f"which has shape {_spell(target)}"
+            f"{name}: the value {y.label} of shape {spell_shape(have)} has more axes than the indexed part of "
+            f"{x.label}, which has shape {spell_shape(target)}"
         )
     for axis, (want, got) in enumerate(zip(reversed(target), reversed(have), strict=False)):
         if got not in (None, 1) and want is not None and got != want:
             at = len(target) - 1 - axis
             raise ShapeError(
                 f"{name}: axis {at} of the indexed part of {x.label} is {want}, of the value {y.label} is {got}; "
-                f"expected equal or 1 (shapes {_spell(target)} and {_spell(have)})"
+                f"expected equal or 1 (shapes {spell_shape(target)} and {spell_shape(have)})"
             )
 
 
-def _spell(shape: Shape) -> str:
+def spell_shape(shape: Shape) -> str:
+    """``(3, ?)``: a static shape for messages."""
     return "(" + ", ".join("?" if d is None else str(d) for d in shape) + ("," if len(shape) == 1 else "") + ")"
 
 
@@ -497,161 +498,6 @@ def _carried_back(y: Variable, node: Variable, what: str, target: Variable) -> t
     if name == "expand_dims":
         return squeeze(y, node.params["axes"]), inner
     return expand_dims(y, node.params["axes"]), inner
-
-
-# --- the NumPy functions that select
-
-
-@public
-def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
-    """Elements along `axis` (of the flattened tensor where None). mode: what to do out of bounds, as in NumPy:
-    ``raise``, ``wrap`` or ``clip``.
-    """
-    x, ids = as_tensor(x), as_tensor(indices)
-    if not is_integer(ids.dtype):
-        if ids.type.shape != (0,):
-            raise IndexingError(f"take: {ids!r} is not an index; expected integers")
-        ids = cast(ids, INDEX)
-    if axis is None:
-        x, axis = virtual_flat(x) if x.ndim > 1 else call("atleast_1d", x), 0
-    axis = normalize_axis(axis, x.ndim, "take")
-    n = length(x, axis)
-    if mode == "wrap":
-        ids = _wrapped(ids, n)
-    elif mode == "clip":
-        ids = _clipped(ids, n)
-    elif mode != "raise":
-        raise IndexingError(f"take: mode={mode!r}; expected 'raise', 'wrap' or 'clip'")
-    return getitem(x, (*([slice(None)] * axis), ids))
-
-
-def _wrapped(ids: Variable, n: Variable) -> Variable:
-    """Positions modulo a length; uint64, which int64 cannot hold, keeps its dtype."""
-    dtype = ids.dtype if ids.dtype == "uint64" else INDEX
-    return call("mod", cast(ids, dtype), cast(n, dtype))
-
-
-def _clipped(ids: Variable, n: Variable) -> Variable:
-    """Positions limited to ``0 <= i < n``; where n is 0, positions that fit nowhere."""
-    if ids.dtype == "uint64":
-        ids = call("minimum", ids, constant(2**63 - 1, dtype="uint64"))
-    return call("minimum", call("maximum", cast(ids, INDEX), 0), n - 1)
-
-
-@public
-def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
-    """The slices of x along `axis` at which `condition` is true."""
-    return take(x, flatnonzero(condition), axis)
-
-
-@public
-def take_along_axis(x: Any, indices: Any, axis: int | None = 0) -> Variable:
-    """Elements picked along `axis` by an index tensor that matches x on the others."""
-    x, key = _along_axis(x, indices, axis, "take_along_axis")
-    return getitem(x, key)
-
-
-@public
-def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None = 0) -> Variable:
-    """x with `values` written at the positions that ``take_along_axis`` reads: a new value."""
-    original = as_tensor(x)
-    flat, key = _along_axis(x, indices, axis, "put_along_axis")
-    written = set_subtensor(flat[key], values)
-    return written if flat is original else reshape(written, lengths(original))
-
-
-def _along_axis(x: Any, indices: Any, axis: int | None, what: str) -> tuple[Variable, tuple[Variable, ...]]:
-    x, ids = as_tensor(x), as_tensor(indices)
-    if axis is None:
-        return reshape(x, (-1,)), (ids,)
-    if ids.ndim != x.ndim or not is_integer(ids.dtype):
-        raise IndexingError(f"{what}: indices {ids!r} must be integers with as many axes as {x!r}")
-    axis = normalize_axis(axis, x.ndim, what)
-    key = []
-    for a in range(x.ndim):
-        if a == axis:
-            key.append(ids)
-        else:
-            grid = call("arange", length(x, a))
-            key.append(expand_dims(grid, tuple(i for i in range(x.ndim) if i != a)))
-    return x, tuple(key)
-
-
-@public
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
-    """The elements ``x[i, i + offset]`` along two axes, which are replaced by one at the end."""
-    x = as_tensor(x)
-    a, b = normalize_axis(axis1, x.ndim, "diagonal"), normalize_axis(axis2, x.ndim, "diagonal")
-    if a == b:
-        raise ShapeError(f"diagonal: axis1 and axis2 are both {a}; expected two axes")
-    rows, columns = max(0, -offset), max(0, offset)
-    n = call("maximum", call("minimum", length(x, a) - rows, length(x, b) - columns), 0)
-    known = [d for d in (x.type.shape[a], x.type.shape[b]) if d is not None]
-    if len(known) == 2:
-        n = constant(max(0, min(known[0] - rows, known[1] - columns)))
-    positions = call("arange", n)
-    key: list[Any] = [slice(None)] * x.ndim
-    key[a], key[b] = positions + rows, positions + columns
-    at = min(a, b) if abs(a - b) == 1 else 0
-    return call("moveaxis", x[tuple(key)], at, -1)
-
-
-@public
-def fill_diagonal(x: Any, value: Any) -> Variable:
-    """x with its main diagonal ``x[i, i, …]`` set to `value`."""
-    x = as_tensor(x)
-    if x.ndim < 2:
-        raise ShapeError(f"fill_diagonal: {x.label} has {counted(x.ndim, 'axis')}; expected at least 2")
-    if x.ndim == 2:
-        return set_subtensor(diagonal(x), value)
-    if len({d for d in x.type.shape if d is not None}) > 1:
-        raise ShapeError(f"fill_diagonal: {x.label} has shape {_spell(x.type.shape)}; expected equal lengths")
-    return set_subtensor(x[(call("arange", length(x, 0)),) * x.ndim], value)
-
-
-@public
-def choose(a: Any, choices: Any, mode: str = "raise") -> Variable:
-    """Elements of ``choices[a]``, position by position."""
-    table = as_tensor(choices) if isinstance(choices, Variable) else call("stack", call("broadcast_arrays", *choices))
-    return take_along_axis(table, expand_dims(as_tensor(a), 0), 0)[0] if mode == "raise" else _choose(a, table, mode)
-
-
-def _choose(a: Any, table: Variable, mode: str) -> Variable:
-    n = length(table, 0)
-    ids = _wrapped(as_tensor(a), n) if mode == "wrap" else _clipped(as_tensor(a), n)
-    return take_along_axis(table, expand_dims(ids, 0), 0)[0]
-
-
-@public
-def ix_(*vectors: Any) -> tuple[Variable, ...]:
-    """Index arrays that select the cross product of positions, as ``numpy.ix_``."""
-    nodes = [as_tensor(v) for v in vectors]
-    nodes = [flatnonzero(v) if v.dtype == "bool" else v for v in nodes]
-    return tuple(
-        expand_dims(v, tuple(i for i in range(len(nodes)) if i != axis)) if len(nodes) > 1 else v
-        for axis, v in enumerate(nodes)
-    )
-
-
-@public
-def one_hot(x: Any, n: Any, dtype: Any = None) -> Variable:
-    """Vectors of length n with a one at position x, along a new last axis; negative positions count from the end.
-
-    Raises BoundsError outside ``-n <= x < n``.
-    """
-    x = as_tensor(x)
-    if not is_integer(x.dtype):
-        raise DTypeError(f"one_hot: {x!r} holds no positions; expected integers")
-    return call("eye", n, dtype=dtype)[x]
-
-
-@public
-def segment_sum(x: Any, segment_ids: Any, num_segments: Any) -> Variable:
-    """Sums of the rows of x that share an id: (num_segments, …). Raises BoundsError for ids out of range."""
-    x = as_tensor(x)
-    dims = [as_tensor(num_segments), *lengths(x)[1:]]
-    zero = broadcast_to_dims(constant(0, dtype=x.dtype), [cast(d, INDEX) for d in dims])
-    return inc_subtensor(zero[as_tensor(segment_ids)], x)
 
 
 def is_write(node: Variable) -> bool:

@@ -14,11 +14,11 @@ from subtensor.errors import OptimizerError, ShapeError
 from subtensor.grad import grad
 from subtensor.graph import Array, Variable
 from subtensor.operators import call
+from subtensor.ops.elementwise import cast, same_kind
+from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
 from subtensor.optimizers.rules import Point, Rule, Slot, Step
 from subtensor.optimizers.updates import Lag, Updates
-from subtensor.ops.elementwise import cast, same_kind
-from subtensor.ops.subtensor import get_op
 from subtensor.shared import SharedVariable
 from subtensor.types import INDEX
 
@@ -108,7 +108,8 @@ def _settings(rule: Rule, rate: Any, step_count: str | None, given: Options) -> 
     if reuse is not None and not isinstance(reuse, Updates):
         raise OptimizerError(f"{where}: state={reuse!r}; expected the updates that an optimizer gave")
     by_row = untouched == "freeze" and step_count != "global"
-    settings = _Settings(rule, where, rate, by_row, untouched, *numbers.values(), reuse)
+    decay, value, row, whole = numbers.values()
+    settings = _Settings(rule, where, rate, by_row, untouched, decay, value, row, whole, reuse)
     if untouched == "catch_up":
         _refuse_without_closed_form(settings, step_count)
     return settings
@@ -121,8 +122,8 @@ def _refuse_without_closed_form(s: _Settings, step_count: str | None) -> None:
     if why is None and s.constant_rate is None and (s.rule.moves or s.decay):
         what = "the rows that it moves" if s.rule.moves else "weight decay"
         why = (
-            f"the sum over missed steps has a closed form for {what} only where the learning rate is the same in all of "
-            "them; expected a number"
+            f"the sum over missed steps has a closed form for {what} only where the learning rate is the same in all "
+            "of them; expected a number"
         )
     if why is None and s.decay and s.keep() <= 0:
         why = f"1 - learning_rate * weight_decay is {s.keep():g}; expected more than 0"
@@ -217,9 +218,9 @@ class _Assembly:
                 rate, last = s.constant_rate, self.slot(p, Slot("last", by_row=True), INDEX)
                 keep = s.keep() if s.decay else 1.0
                 lag = Lag(p.shared, s.rule, slots[p], last, self.global_steps(), rate or 0.0, keep)
-                made._lags[p.shared], made._places[p.shared] = lag, p
+                made.lags[p.shared], made.places[p.shared] = lag, p
         gradients = made.read(gradients)
-        if self.linear(places):
+        if self.linear:
             return self.finish(self.subtract_all(places, gradients))
         for p, positions in places:
             p.take_gradient([gradients[i] for i in positions])
@@ -236,7 +237,8 @@ class _Assembly:
             made[self.steps] = self.steps + 1
         return made
 
-    def linear(self, places: Sequence[tuple[Place, list[int]]]) -> bool:
+    @property
+    def linear(self) -> bool:
         """Whether a step only adds multiples of gradients, so that equal rows need not be found."""
         return self.s.rule.name == "sgd" and not self.s.clips and not self.s.decay
 
@@ -274,9 +276,7 @@ class _Assembly:
             if s.clip_value:
                 g = call("clip", g, -s.clip_value, s.clip_value)
             if s.clip_row:
-                axes = p.row_axes(g)
-                squares = call("sum", g * g, axes) if axes else g * g
-                g = g * p.spread(_shrink(squares, s.clip_row))
+                g = g * p.spread(_shrink(p.row_squares(g), s.clip_row), g)
             p.gradient = g
         if s.clip_global:
             total: Variable | None = None
@@ -290,7 +290,7 @@ class _Assembly:
 
     def step(self, p: Place, slots: dict[str, SharedVariable]) -> list[tuple[SharedVariable, Variable]]:
         s, table = self.s, p.shared
-        lag = self.made._lags.get(table)
+        lag = self.made.lags.get(table)
         if lag is not None:
             w, state = lag.current(p)
         else:
@@ -302,7 +302,7 @@ class _Assembly:
                 counts = self.slot(p, Slot("count", by_row=True), INDEX)
                 by_row = p.read(counts) + 1
                 pairs.append((counts, p.written(counts, by_row)))
-                count = p.spread(cast(by_row, "float64"))
+                count = cast(by_row, "float64")
             else:
                 count = cast(self.global_steps() + 1, "float64")
         rate = self.rate(table.dtype)
@@ -345,7 +345,7 @@ def _reused(
     have = tuple(int(n) for n in np.shape(found[0].cell.data))
     if have != value.shape or found[0].dtype != value.dtype.name or found[0].type.shape != tuple(static):
         raise OptimizerError(
-            f"{where}: the given state {name!r} is {found[0].dtype} of shape {have}; expected {value.dtype.name} of shape "
-            f"{value.shape}"
+            f"{where}: the given state {name!r} is {found[0].dtype} of shape {have}; expected {value.dtype.name} "
+            f"of shape {value.shape}"
         )
     return found[0]

@@ -18,7 +18,7 @@ from subtensor.grad import grad
 from subtensor.graph import Constant, Variable
 from subtensor.indexing import At, Index, Ref, Slice
 from subtensor.operators import call
-from subtensor.ops.distinct import Runs, row_numbers
+from subtensor.ops.distinct import Runs, row_numbers, spread_rows
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, length, lengths, reshape
 from subtensor.ops.subtensor import get_op, ravel_multi_index, unravel_index
@@ -75,8 +75,8 @@ def subset_of(param: Any) -> Subset | None:
     table = node.inputs[0]
     if not isinstance(table, SharedVariable):
         raise NotASubsetError(
-            f"params holds {param.label}, which indexes {table.label}, not a shared variable; index the shared variable "
-            "directly, once"
+            f"params holds {param.label}, which indexes {table.label}, not a shared variable; index the shared "
+            "variable directly, once"
         )
     _check_float(table)
     keys, distinct = _keys(node, table)
@@ -100,7 +100,8 @@ def row_keys(node: Variable) -> tuple[tuple[Variable, ...], bool] | None:
     if leading:
         arrays = [inputs[slot] for _, slot in index.arrays]
         if leading == 1:
-            return (reshape(arrays[0], (-1,)),), _surely_distinct(arrays[0], table)
+            ids = arrays[0] if arrays[0].ndim == 1 else reshape(arrays[0], (-1,))
+            return (ids,), _surely_distinct(arrays[0], table)
         dims = broadcast_dims_of(*arrays)
         return tuple(reshape(broadcast_to_dims(a, dims), (-1,)) for a in arrays), False
     part = index.parts[0]
@@ -167,7 +168,7 @@ class Place:
         """The part of the variable, or of a state variable beside it, that takes part in the step."""
         return x
 
-    def written(self, x: Variable, value: Variable) -> Variable:
+    def written(self, x: Variable, value: Variable) -> Variable:  # noqa: ARG002  # subclasses read it
         """The new value of `x` in which ``read(x)`` is `value`."""
         return value
 
@@ -175,10 +176,19 @@ class Place:
         """The new value of `x` in which `change` is added to ``read(x)``."""
         return x + change
 
-    def spread(self, by_row: Variable) -> Variable:
-        """A number for each row, with axes added to broadcast against the rows."""
-        ndim = self.lead + self.shared.ndim - self.state_lead
-        return call("expand_dims", by_row, tuple(range(self.lead, ndim))) if ndim > self.lead else by_row
+    def spread(self, by_row: Variable, like: Variable) -> Variable:
+        """A number for each row, in the shape of the rows `like`."""
+        if self.lead == 1:
+            return spread_rows(by_row, like)
+        return call("expand_dims", by_row, tuple(range(self.lead, like.ndim))) if like.ndim > self.lead else by_row
+
+    def row_squares(self, g: Variable) -> Variable:
+        """The sum of squares of each row."""
+        if self.lead == 1 and g.ndim > 1:
+            flat = g if g.ndim == 2 else reshape(g, [length(g, 0), -1])
+            return call("einsum", "ij,ij->i", flat, flat)
+        axes = self.row_axes(g)
+        return call("sum", g * g, axes) if axes else g * g
 
     def row_axes(self, x: Variable) -> tuple[int, ...]:
         return tuple(range(self.lead, x.ndim))
@@ -222,18 +232,19 @@ class _Joined:
 class RowPlace(Place):
     """The distinct rows that subsets of one table select. Everything costs O(rows selected)."""
 
-    def __init__(self, subsets: Sequence[Subset], name: str) -> None:
+    def __init__(self, subsets: Sequence[Subset], name: str, *, once: bool = False) -> None:
+        """once: list each row exactly once on every backend; see ``ops.distinct``."""
         table = subsets[0].table
         super().__init__(table, name, 1)
         self.subsets = subsets
         self.state_lead = len(subsets[0].keys)
-        self.joined = self._join()
+        self.joined = self._join(once)
         self.keys = self.joined.keys
 
     def norm_axes(self, x: Variable) -> tuple[int, ...]:
         return self.row_axes(x)
 
-    def _join(self) -> _Joined:
+    def _join(self, once: bool) -> _Joined:
         table, lead = self.shared, self.state_lead
         dims = lengths(table)[:lead]
         numbers = []
@@ -244,7 +255,7 @@ class RowPlace(Place):
         counts = [length(n, 0) for n in numbers]
         if len(numbers) == 1 and self.subsets[0].distinct:
             return _Joined(ids, (ids,), None, counts)
-        runs = Runs.of(ids)
+        runs = Runs.of(ids).once() if once else Runs.of(ids)
         keys = (runs.values,) if lead == 1 else tuple(unravel_index(runs.values, dims))
         return _Joined(ids, keys, runs, counts)
 
@@ -265,7 +276,7 @@ class RowPlace(Place):
         return self.written(x, self.read(x) + change)
 
     def square_sum(self, g: Variable) -> Variable:
-        squares = call("sum", g * g, tuple(range(1, g.ndim))) if g.ndim > 1 else g * g
+        squares = self.row_squares(g)
         if self.joined.runs is not None:
             squares = call("where", self.joined.runs.firsts, squares, 0)
         return call("sum", squares)
@@ -274,7 +285,8 @@ class RowPlace(Place):
         """Values by row, (S, …), given out to the subsets: each in the shape of its indexing."""
         runs = self.joined.runs
         every = rows if runs is None else rows[runs.places]
-        results, at = [], constant(0)
+        results: list[Variable] = []
+        at: Variable = constant(0)
         for s, n in zip(self.subsets, self.joined.counts, strict=True):
             part = every if len(self.subsets) == 1 else every[at : at + n]
             at = at + n
@@ -282,7 +294,9 @@ class RowPlace(Place):
         return results
 
 
-def resolve(params: Any, dense: bool) -> tuple[list[Variable], list[tuple[Place, list[int]]]]:
+def resolve(
+    params: Any, *, dense: bool = False, once: bool = False
+) -> tuple[list[Variable], list[tuple[Place, list[int]]]]:
     """The parameters, and the places that they make, each with the positions of its parameters.
 
     Raises NotASubsetError for what is no parameter, UpdateError for one that is given twice or in two ways.
@@ -304,11 +318,11 @@ def resolve(params: Any, dense: bool) -> tuple[list[Variable], list[tuple[Place,
             name = f"{base}#{number}"
             number += 1  # noqa: PLW2901  # the next free number
         taken.add(name)
-        places.append((_place(table, [s for _, s in entries], name, dense), [p for p, _ in entries]))
+        places.append((_place(table, [s for _, s in entries], name, dense, once), [p for p, _ in entries]))
     return nodes, places
 
 
-def _place(table: SharedVariable, subsets: Sequence[Subset | None], name: str, dense: bool) -> Place:
+def _place(table: SharedVariable, subsets: Sequence[Subset | None], name: str, dense: bool, once: bool) -> Place:
     rows = [s for s in subsets if s is not None]
     if not rows:
         return Place(table, name)
@@ -318,6 +332,6 @@ def _place(table: SharedVariable, subsets: Sequence[Subset | None], name: str, d
         )
     if len({len(s.keys) for s in rows}) > 1:
         raise UpdateError(
-            f"params holds subsets of {table.label} that select rows along different numbers of axes; expected one number"
+            f"params holds subsets of {table.label} that select rows along different numbers of axes; expected one"
         )
-    return (DensePlace if dense else RowPlace)(rows, name)
+    return DensePlace(rows, name) if dense else RowPlace(rows, name, once=once)

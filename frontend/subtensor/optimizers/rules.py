@@ -15,8 +15,8 @@ from typing import ClassVar
 from subtensor.constants import constant
 from subtensor.graph import Array, Variable
 from subtensor.operators import call
-from subtensor.optimizers.places import Place
 from subtensor.ops.elementwise import cast
+from subtensor.optimizers.places import Place
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Point:
     """What a step sees: rows (S, …), or a whole variable.
 
     w, g: values and gradients, of one shape and dtype. state: by slot name; slots by row are (S,). rate: 0-d, of their
-    dtype. count: the number of this step, from 1, float64, with axes to broadcast; None for rules that do not count.
+    dtype. count: the number of this step, from 1, float64: by row, or 0-d where it is the same for all; None for rules
+    that do not count.
     """
 
     place: Place
@@ -47,14 +48,15 @@ class Point:
     rate: Variable
     count: Variable | None = None
 
-    def bias(self, beta: float, ahead: int = 0) -> Variable:
-        """``1 − beta^(count + ahead)``: what an average that started at zero lacks; in the dtype of w."""
-        return bias(beta, self.count + ahead if ahead else self.count, self.w.dtype)  # type: ignore[operator]  # counted
+    def spread(self, by_row: Variable) -> Variable:
+        """What depends on ``count``, against the rows; in the dtype of w."""
+        by_row = cast(by_row, self.w.dtype)
+        return self.place.spread(by_row, self.w) if by_row.ndim else by_row
 
 
-def bias(beta: float, count: Variable | None, dtype: str) -> Variable:
-    assert count is not None
-    return cast(1 - call("power", constant(beta, dtype="float64"), count), dtype)
+def bias(beta: float, count: Variable) -> Variable:
+    """``1 − beta^count``: what an average over `count` values that started at zero lacks; float64."""
+    return 1 - call("power", constant(beta, dtype="float64"), count)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Idle:
-    """Δ idle steps, Δ >= 0 by row. steps: Δ; done: the number of steps before them; both float64, with axes to broadcast.
+    """Δ idle steps, Δ >= 0 by row. steps: Δ; done: the number of steps before them; both float64 by row.
 
     rate: the learning rate. keep: a = 1 − rate · decay, the factor of a decoupled decay.
     """
@@ -83,16 +85,19 @@ class Idle:
 
     def power(self, base: float) -> Variable:
         """base^Δ, in the dtype of w."""
-        return cast(call("power", constant(base, dtype="float64"), self.steps), self.w.dtype)
+        return self._spread(call("power", constant(base, dtype="float64"), self.steps))
+
+    def _spread(self, by_row: Variable) -> Variable:
+        return self.place.spread(cast(by_row, self.w.dtype), self.w)
 
     def geometric(self, ratio: float) -> Variable:
         """Σ of keep^(Δ − k) · ratio^k over k = 1 … Δ, in the dtype of w."""
         if ratio == 0:
-            return call("zeros_like", cast(self.steps, self.w.dtype))
+            return self._spread(call("zeros_like", self.steps))
         log = math.log(ratio / self.keep)
         count = self.steps if log == 0 else call("expm1", self.steps * log) / math.expm1(log)
         total = ratio / self.keep * count * call("power", constant(self.keep, dtype="float64"), self.steps)
-        return cast(total, self.w.dtype)
+        return self._spread(total)
 
 
 class Rule(ABC):
@@ -114,7 +119,7 @@ class Rule(ABC):
     def step(self, p: Point) -> Step:
         """One step on touched rows."""
 
-    def idle(self, p: Idle) -> Step:
+    def idle(self, p: Idle) -> Step:  # noqa: ARG002  # subclasses read it
         """Δ idle steps. Decoupled decay of w alone is not its business: w becomes ``keep^Δ · w + change``."""
         return Step()
 

@@ -36,7 +36,7 @@ def exponential(rate: float, every: float, factor: float = 0.1) -> Schedule:
 
 
 def cosine(rate: float, steps: int, end: float = 0.0) -> Schedule:
-    """Half a cosine from `rate` to `end` over `steps` steps, then `end` (Loshchilov & Hutter, 2017, without restarts)."""
+    """Half a cosine from `rate` to `end` over `steps` steps, then `end` (Loshchilov & Hutter, 2017)."""
     _positive("steps", steps)
 
     def at(t: Variable) -> Variable:

@@ -10,10 +10,10 @@ from subtensor.config import config
 from subtensor.function import Function, function
 from subtensor.graph import Variable, replace, toposort
 from subtensor.operators import call
-from subtensor.optimizers.places import Place, RowPlace, Subset, row_keys
-from subtensor.optimizers.rules import Idle, Rule
 from subtensor.ops.elementwise import cast
 from subtensor.ops.subtensor import get_op
+from subtensor.optimizers.places import Place, RowPlace, Subset, row_keys
+from subtensor.optimizers.rules import Idle, Rule
 from subtensor.shared import SharedVariable
 
 
@@ -39,8 +39,7 @@ class Lag:
         waited = self.steps - done
         w = place.read(self.table)
         state = {name: place.read(s) for name, s in self.slots.items()}
-        spread = [place.spread(cast(n, "float64")) for n in (waited, done)]
-        point = Idle(place, w, state, spread[0], spread[1], self.rate, self.keep)
+        point = Idle(place, w, state, cast(waited, "float64"), cast(done, "float64"), self.rate, self.keep)
         after = self.rule.idle(point)
         if self.keep != 1:
             w = point.power(self.keep) * w
@@ -52,15 +51,16 @@ class Lag:
 class Updates(dict[SharedVariable, Variable]):
     """Shared variable → new value, in the order in which they were made; give it to ``function(updates=…)``.
 
-    state: the optimizer's own shared variables, named. parameters: the shared variables that it trains.
+    state: the optimizer's own shared variables, named. parameters: the shared variables that it trains. lags, places:
+    the tables whose rows wait for idle steps, and which of their rows a step reads.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.state: list[SharedVariable] = []
         self.parameters: list[SharedVariable] = []
-        self._lags: dict[SharedVariable, Lag] = {}
-        self._places: dict[SharedVariable, RowPlace] = {}
+        self.lags: dict[SharedVariable, Lag] = {}
+        self.places: dict[SharedVariable, RowPlace] = {}
         self._flush: dict[str, Function] = {}
 
     def read(self, expression: Any) -> Any:
@@ -75,14 +75,14 @@ class Updates(dict[SharedVariable, Variable]):
         return self._read(list(expression))
 
     def _read(self, expressions: Sequence[Variable]) -> list[Variable]:
-        if not self._lags:
+        if not self.lags:
             return list(expressions)
         mapping: dict[Variable, Variable] = {}
-        for table, place in self._places.items():
-            current = place.occurrences(self._lags[table].current(place)[0])
+        for table, place in self.places.items():
+            current = place.occurrences(self.lags[table].current(place)[0])
             mapping.update(zip((s.node for s in place.subsets), current, strict=True))
         for node in toposort(expressions):
-            if node.op is None or node in mapping or not node.inputs or node.inputs[0] not in self._lags:
+            if node.op is None or node in mapping or not node.inputs or node.inputs[0] not in self.lags:
                 continue
             table = node.inputs[0]
             assert isinstance(table, SharedVariable)
@@ -90,14 +90,14 @@ class Updates(dict[SharedVariable, Variable]):
                 mapping[node] = node
             elif node.op is get_op and (found := row_keys(node)) is not None:
                 place = RowPlace([Subset(node, node, table, *found)], table.label)
-                (mapping[node],) = place.occurrences(self._lags[table].current(place)[0])
-        for table, lag in self._lags.items():
+                (mapping[node],) = place.occurrences(self.lags[table].current(place)[0])
+        for table, lag in self.lags.items():
             mapping[table] = lag.current(Place(table, table.label, lag.last.ndim))[0]
         return replace(expressions, mapping)
 
     def flush(self, backend: str | None = None) -> None:
         """Bring every row of every table up to date: O(table). Does nothing where rows do not wait."""
-        if not self._lags:
+        if not self.lags:
             return
         name = backend or config.backend
         if name not in self._flush:
@@ -105,7 +105,7 @@ class Updates(dict[SharedVariable, Variable]):
         self._flush[name]()
 
     def _flushed(self) -> Iterable[tuple[SharedVariable, Variable]]:
-        for table, lag in self._lags.items():
+        for table, lag in self.lags.items():
             w, state = lag.current(Place(table, table.label, lag.last.ndim))
             yield table, w
             yield from ((lag.slots[name], value) for name, value in state.items())

@@ -1,5 +1,5 @@
 """Rewrites: graphs that mean the same and cost less. Importing this package enters every built-in rule."""
 
-from subtensor.rewrites import canonicalize, engine, increments, promises
+from subtensor.rewrites import canonicalize, conversions, engine, increments, lift, promises, reads, stabilize
 
-__all__ = ["canonicalize", "engine", "increments", "promises"]
+__all__ = ["canonicalize", "conversions", "engine", "increments", "lift", "promises", "reads", "stabilize"]

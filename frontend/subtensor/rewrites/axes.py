@@ -26,10 +26,10 @@ def renumbered(parts: Sequence[Part], inputs: Inputs) -> tuple[Index, list[Varia
     def bound(b: Any) -> Any:
         return Ref(take(b.slot)) if isinstance(b, Ref) else b
 
-    new: list[Part] = []
-    for p in parts:
-        new.append(At(take(p.slot)) if isinstance(p, At) else Slice(bound(p.start), bound(p.stop), bound(p.step)))
-    return Index(tuple(new)), used
+    new: tuple[Part, ...] = tuple(
+        At(take(p.slot)) if isinstance(p, At) else Slice(bound(p.start), bound(p.stop), bound(p.step)) for p in parts
+    )
+    return Index(new), used
 
 
 def layout(index: Index, inputs: Inputs, names: Sequence[int] | None = None) -> list[Label]:
@@ -58,8 +58,8 @@ def rearranged(x: Variable, have: Sequence[Label], want: Sequence[Label]) -> Var
 def read_broadcast(s: Variable, ndim: int, index: Index, inputs: Inputs) -> Variable:
     """``broadcast_to(s, …)[index]``, up to broadcasting, read from s itself.
 
-    s broadcasts to the indexed shape of `ndim` axes; axes of s that are known to have length 1 are not indexed at all, so
-    positions along them are not checked.
+    s broadcasts to the indexed shape of `ndim` axes; axes of s that are known to have length 1 are not indexed at all,
+    so positions along them are not checked.
     """
     lead = ndim - s.ndim
     kept = [a for a in range(ndim) if a >= lead and s.type.shape[a - lead] != 1]
@@ -69,9 +69,7 @@ def read_broadcast(s: Variable, ndim: int, index: Index, inputs: Inputs) -> Vari
     part, used = renumbered([index.parts[a] for a in kept], inputs)
     block = index.array_ndim([i.ndim for i in inputs])
     own = part.array_ndim([i.ndim for i in used])
-    have = [
-        ("b", k + block - own) if kind == "b" else (kind, k) for kind, k in layout(part, used, kept)
-    ]
+    have = [("b", k + block - own) if kind == "b" else (kind, k) for kind, k in layout(part, used, kept)]
     read = narrow if all(isinstance(p, Slice) and p.is_full for p in part.parts) else get_op(narrow, *used, index=part)
     return rearranged(read, have, layout(index, inputs))
 

@@ -11,22 +11,16 @@ from subtensor.graph import OPS, Constant, Variable, constant_node
 from subtensor.operators import call
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.rewrites.engine import rule
-from subtensor.rewrites.facts import (
-    cannot_fail,
-    fits_within,
-    is_single,
-    same_length,
-    same_shape,
-    uniform,
-)
+from subtensor.rewrites.facts import cannot_fail
 from subtensor.rewrites.patterns import P, equation, letters
+from subtensor.rewrites.shapes import fits_within, is_single, length_of, same_length, same_shape, uniform
 from subtensor.types import is_discrete, is_float
 
 CANONICAL = ("canonical",)
 ELEMENTWISE = tuple(name for name, op in OPS.items() if op.dims is OPS["add"].dims)
 x, y = letters("x y")
 
-equation("negate_twice", -(-x), x, tags=CANONICAL)
+equation("negate_twice", P.neg(-x), x, tags=CANONICAL)
 equation("invert_twice", P.invert(P.invert(x)), x, tags=CANONICAL)
 equation("times_minus_one", x * -1, -x, tags=CANONICAL)
 equation("add_negated", x + (-y), x - y, tags=CANONICAL)
@@ -39,10 +33,13 @@ def _full_slice(node: Variable) -> Variable | None:
     return node.inputs[0] if all(not hasattr(p, "slot") and p.is_full for p in parts) else None
 
 
-@rule("identities", "f(x) = x", ["disconnected_grad", "zero_grad", "grad_clip", "grad_scale", "virtual_axis"],
-      tags=CANONICAL, when="f changes only gradients (which exist already), or puts in an axis by another name")  # fmt: skip
+@rule("identities", "f(x) = x", ["disconnected_grad", "zero_grad", "grad_clip", "grad_scale", "virtual_axis",
+                     "virtual_flat"],
+      tags=CANONICAL,
+      when="f changes only gradients, which exist already, or rearranges x under another name")  # fmt: skip
 def _identities(node: Variable) -> Variable | None:
-    assert node.op is not None and node.op.expand is not None
+    assert node.op is not None
+    assert node.op.expand is not None
     return node.op.expand(*node.inputs, **node.params)
 
 
@@ -86,7 +83,13 @@ def _add_zero(node: Variable) -> Variable | None:
     return None
 
 
-@rule("cast_twice", "cast(cast(x, A), B) = cast(x, B)", ["cast"], tags=CANONICAL, when="x's dtype goes into A without loss")
+@rule(
+    "cast_twice",
+    "cast(cast(x, A), B) = cast(x, B)",
+    ["cast"],
+    tags=CANONICAL,
+    when="x's dtype goes into A without loss",
+)
 def _cast_twice(node: Variable) -> Variable | None:
     inner = node.inputs[0]
     if inner.op is None or inner.op.name != "cast":
@@ -163,7 +166,7 @@ def _fold_constant_shapes(node: Variable) -> Variable | None:
     if not isinstance(c, Constant) or c.data.size > _MOST_FOLDED or None in node.type.shape:
         return None
     data = c.data.transpose(node.params["axes"]) if node.op.name == "transpose" else c.data
-    return constant_node(data.reshape(node.type.shape))  # type: ignore[arg-type]  # None is excluded
+    return constant_node(data.reshape(node.type.shape))
 
 
 @rule("fold_constant_reads", "c[i] = its value", ["subtensor"], tags=CANONICAL, when="c and i are small constants")
@@ -209,6 +212,13 @@ def _transpose_twice(node: Variable) -> Variable | None:
     return call("transpose", inner.inputs[0], tuple(inner.params["axes"][a] for a in axes))
 
 
+@rule("reshape_vector", "reshape(x, -1) = x", ["reshape"], tags=CANONICAL, when="x is a vector")
+def _reshape_vector(node: Variable) -> Variable | None:
+    x, *dims = node.inputs
+    inferred = len(dims) == 1 and isinstance(dims[0], Constant) and int(dims[0].data) == -1
+    return x if x.ndim == 1 and inferred else None
+
+
 @rule("reshape_twice", "reshape(reshape(x, M), N) = reshape(x, N)", ["reshape"], tags=CANONICAL,
       when="all shapes are known")  # fmt: skip
 def _reshape_twice(node: Variable) -> Variable | None:
@@ -237,9 +247,7 @@ def _stripped(b: Variable, others: list[Variable]) -> Variable | None:
             if not same_length(source, own, b, axis):
                 return None
             continue
-        if not any(
-            o.ndim > axis and o.ndim == b.ndim and same_length(o, axis, b, axis) for o in others
-        ):
+        if not any(o.ndim > axis and o.ndim == b.ndim and same_length(o, axis, b, axis) for o in others):
             return None
     return source
 
@@ -262,7 +270,8 @@ def _strip_broadcast(node: Variable) -> Variable | None:
 
 
 @rule("broadcast_last", "f(broadcast_to(a, n), broadcast_to(b, n)) = broadcast_to(f(a, b), n)", [*ELEMENTWISE, "cast"],
-      tags=(*CANONICAL, "broadcast"), when="f is elementwise; other operands are scalars, or b stretches no a")  # fmt: skip
+      tags=(*CANONICAL, "broadcast"),
+      when="f is elementwise; other operands are scalars; one of a and b stretches no other")  # fmt: skip
 def _broadcast_last(node: Variable) -> Variable | None:
     assert node.op is not None
     wide = [i for i in node.inputs if i.op is _broadcast_to]
@@ -314,9 +323,9 @@ def _sum_of_broadcast(node: Variable) -> Variable | None:
 
 
 def _product(x: Variable) -> Variable:
-    total = constant_node(np.asarray(1, np.int64))
-    for d in lengths(x):
-        total = d if isinstance(total, Constant) and total.data == 1 else call("multiply", total, d)
+    total, *rest = lengths(x) or [constant_node(np.asarray(1, np.int64))]
+    for d in rest:
+        total = call("multiply", total, d)
     return total
 
 
@@ -331,7 +340,7 @@ def _sum_twice(node: Variable) -> Variable | None:
     return OPS["sum"](source, axes=tuple(axes))
 
 
-@rule("sum_of_one", "sum(expand_dims(x, A), A) = x", ["sum"], tags=CANONICAL)
+@rule("sum_of_one", "sum(expand_dims(x, A), A) = x", ["sum"], keeps="rounding", tags=CANONICAL)
 def _sum_of_one(node: Variable) -> Variable | None:
     inner = node.inputs[0]
     same = inner.op is not None and inner.op.name == "expand_dims" and inner.params["axes"] == node.params["axes"]
@@ -344,11 +353,16 @@ def _where_same(node: Variable) -> Variable | None:
     return a if a is b and fits_within(c, a) and cannot_fail(c) else None
 
 
+@rule("known_length", "length(f(x, y), A) = length(x, A')", ["length"], tags=CANONICAL,
+      when="x and y surely have one length there; f is elementwise, or a read at x and y, and cannot fail")  # fmt: skip
+def _known_length(node: Variable) -> Variable | None:
+    found = length_of(node.inputs[0], node.params["axis"])
+    return None if found is node or not cannot_fail(node.inputs[0]) else found
+
+
 @rule("length_of_nonzero", "length(flatnonzero(m)) = sum(m)", ["length"], tags=("masks",))
 def _length_of_nonzero(node: Variable) -> Variable | None:
     source = node.inputs[0]
     if source.op is None or source.op.name != "flatnonzero":
         return None
     return OPS["sum"](call("cast", source.inputs[0], "int64"), axes=(0,))
-
-

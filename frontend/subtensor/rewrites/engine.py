@@ -29,10 +29,10 @@ KEEPS = ("value", "rounding", "finite", "stabilize")
 class Rewrite:
     """A named rule.
 
-    name: unique. rule: gives the replacement of a node, or None where it does not apply. keeps: one of ``KEEPS``. tags: for
-    switching groups on and off. heads: names of the ops that the rule is tried on; empty for all. equation, when: the rule
-    and its condition, for people. counted: whether `rule` takes a second argument, which tells how often a node is used
-    in the graph.
+    name: unique. rule: gives the replacement of a node, or None where it does not apply. keeps: one of ``KEEPS``.
+    tags: for switching groups on and off. heads: names of the ops that the rule is tried on; empty for all. equation,
+    when: the rule and its condition, for people. counted: whether `rule` takes a second argument, which tells how often
+    a node is used in the graph.
     """
 
     name: str
@@ -52,6 +52,7 @@ class Rewrite:
 RULES: dict[str, Rewrite] = {}
 """The built-in rules by name, in the order in which they are tried."""
 
+MOST_PASSES = 4
 MOST_STEPS = 1000
 """How often one node may be rewritten before the engine calls it a loop."""
 
@@ -94,7 +95,7 @@ class Selection:
 
     @staticmethod
     def of(choice: Any, extra: Iterable[Rewrite] = ()) -> Selection:
-        """choice: True (all), False or None (none), or names, tags and members of ``KEEPS``; a leading ``-`` leaves out."""
+        """choice: True (all), False or None (none), or names, tags and members of ``KEEPS``; ``-`` leaves one out."""
         available = [*RULES.values(), *extra]
         if choice is True:
             return Selection(tuple(available))
@@ -109,9 +110,7 @@ class Selection:
                 )
         wanted = {w for w in words if not w.startswith("-")}
         unwanted = {w[1:] for w in words if w.startswith("-")}
-        return Selection(
-            tuple(r for r in available if (not wanted or _words(r) & wanted) and not _words(r) & unwanted)
-        )
+        return Selection(tuple(r for r in available if (not wanted or _words(r) & wanted) and not _words(r) & unwanted))
 
     def for_op(self, name: str) -> tuple[Rewrite, ...]:
         """The rules that may fit a node of an op, in order."""
@@ -126,15 +125,22 @@ def _words(r: Rewrite) -> frozenset[str]:
     return r.words()
 
 
-def rewrite(
-    outputs: Sequence[Variable], selection: Selection, trace: list[Step] | None = None
-) -> list[Variable]:
+def rewrite(outputs: Sequence[Variable], selection: Selection, trace: list[Step] | None = None) -> list[Variable]:
     """`outputs` with the selected rules applied until none fits. Steps are appended to `trace`.
 
+    A rule may wait for a node to be used only once, so a pass that changed something is followed by another, at most
+    ``MOST_PASSES``.
     Raises FunctionError where rules undo each other, GraphError for a rule that changes a dtype or a rank.
     """
-    if not selection.rules:
-        return list(outputs)
+    result = list(outputs)
+    for _ in range(MOST_PASSES if selection.rules else 0):
+        before, result = result, _pass(result, selection, trace)
+        if all(a is b for a, b in zip(before, result, strict=True)):
+            break
+    return result
+
+
+def _pass(outputs: Sequence[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
     uses = _uses(outputs)
 
     def used(node: Variable) -> int:
@@ -142,6 +148,7 @@ def rewrite(
 
     new: dict[Variable, Variable] = {}
     depth: dict[Variable, int] = {}
+    traced: set[Variable] = set()
     stack = list(reversed(outputs))
     while stack:
         node = stack[-1]
@@ -163,7 +170,8 @@ def rewrite(
             new[node] = new[made] = made
             continue
         name, simpler = found
-        if trace is not None:
+        if trace is not None and made not in traced:
+            traced.add(made)
             trace.append(Step(name, made, simpler))
         done = new.get(simpler)
         if done is not None:
@@ -191,9 +199,7 @@ def _uses(outputs: Sequence[Variable]) -> dict[Variable, int]:
     return uses
 
 
-def _first(
-    node: Variable, selection: Selection, used: Callable[[Variable], int]
-) -> tuple[str, Variable] | None:
+def _first(node: Variable, selection: Selection, used: Callable[[Variable], int]) -> tuple[str, Variable] | None:
     assert node.op is not None
     for r in selection.for_op(node.op.name):
         result = r.rule(node, used) if r.counted else r.rule(node)

@@ -1,4 +1,4 @@
-"""What is known about nodes before anything runs: shapes, indices, and what cannot fail.
+"""What is known about index expressions before anything runs, and what cannot fail.
 
 Every answer of True is a proof; False means only that none was found.
 """
@@ -13,18 +13,16 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from subtensor.graph import Array, Constant, Input, Variable, constant_node
+from subtensor.graph import OPS, Array, Constant, Input, Variable
 from subtensor.indexing import At, Index, Ref, Slice
-from subtensor.operators import call
-from subtensor.ops.elementwise import broadcast_length
 from subtensor.ops.shape import length
-from subtensor.ops.subtensor import flatnonzero_op, get_op, inc_op
+from subtensor.ops.subtensor import flatnonzero_op, get_op
 from subtensor.rewrites.promises import unique_promise
+from subtensor.rewrites.shapes import fits_within, is_elementwise, is_single, same_length, same_shape
 from subtensor.shared import SharedVariable
+from subtensor.types import is_integer
 
 Inputs = Sequence[Variable]
-Uses = Callable[[Variable], int]
-"""Tells how often a node is used."""
 
 _DEEPEST = 8
 _nested = threading.local()
@@ -47,83 +45,6 @@ def _shallow(fact: Callable[..., bool]) -> Callable[..., bool]:
     return limited
 
 
-# --- shapes
-
-
-def is_elementwise(node: Variable) -> bool:
-    """Whether a node is an elementwise op of operands that broadcast, ``where`` included."""
-    return node.op is not None and node.op.dims is broadcast_length
-
-
-def same_length(x: Variable, i: int, y: Variable, j: int) -> bool:
-    """Whether two axes surely have one length."""
-    a, b = x.type.shape[i], y.type.shape[j]
-    if a is not None and b is not None:
-        return a == b
-    return a is None and b is None and length(x, i) is length(y, j)
-
-
-def same_shape(x: Variable, y: Variable) -> bool:
-    """Whether two nodes surely have one shape."""
-    return x is y or (x.ndim == y.ndim and all(same_length(x, i, y, i) for i in range(x.ndim)))
-
-
-def fits_within(s: Variable, x: Variable) -> bool:
-    """Whether s surely broadcasts to x's shape without stretching x."""
-    lead = x.ndim - s.ndim
-    return lead >= 0 and all(
-        d == 1 or same_length(s, i, x, lead + i) for i, d in enumerate(s.type.shape)
-    )
-
-
-def is_single(x: Variable) -> bool:
-    """Whether every axis is known to have length 1 (or there is none)."""
-    return all(d == 1 for d in x.type.shape)
-
-
-def uniform(x: Variable) -> Constant | None:
-    """The scalar constant whose copies x consists of, if it is known to."""
-    if x.op is not None and x.op.name == "broadcast_to":
-        x = x.inputs[0]
-    if isinstance(x, Constant) and x.data.size and (x.ndim == 0 or (x.data == x.data.flat[0]).all()):
-        return x if x.ndim == 0 else constant_node(x.data.reshape(-1)[0].reshape(()))
-    return None
-
-
-# --- zeros, and zeros with increments
-
-_increments: WeakKeyDictionary[Variable, bool] = WeakKeyDictionary()
-
-
-def is_zeros(x: Variable) -> bool:
-    """Whether x consists of zeros."""
-    if x.op is not None and x.op.name == "broadcast_to":
-        x = x.inputs[0]
-    return isinstance(x, Constant) and not x.data.any()
-
-
-def is_increments(x: Variable) -> bool:
-    """Whether x is zeros with at least one increment: ``inc(inc(0, y, i), z, j)``, what gradients of reads are."""
-    path = []
-    node = x
-    while node.op is inc_op and node not in _increments:
-        path.append(node)
-        node = node.inputs[0]
-    result = _increments[node] if node.op is inc_op else is_zeros(node)
-    for n in path:
-        _increments[n] = result
-    return result if x.op is inc_op else False
-
-
-def increments(x: Variable) -> tuple[Variable, list[Variable]]:
-    """The base and the increments of such a node, first one first."""
-    chain = []
-    while x.op is inc_op:
-        chain.append(x)
-        x = x.inputs[0]
-    return x, chain[::-1]
-
-
 # --- indices
 
 _DISTINCT_MOST = 1 << 20
@@ -131,6 +52,7 @@ _DISTINCT_MOST = 1 << 20
 
 
 def constant_value(x: Variable) -> Array | None:
+    """The value of a constant that is not very large."""
     return x.data if isinstance(x, Constant) and x.data.size <= _DISTINCT_MOST else None
 
 
@@ -197,7 +119,7 @@ def distinct(x: Variable, n: int | None = None) -> bool:
         source = x.inputs[0]
         return np.can_cast(source.dtype, x.dtype, "safe") and distinct(source, n)
     if x.op is get_op:
-        return _distinct_read(x) or (is_nonnegative(x) and call_unique(x))
+        return _distinct_read(x) or (is_nonnegative(x) and _is_unique(x))
     return False
 
 
@@ -207,12 +129,50 @@ def _distinct_read(x: Variable) -> bool:
     return distinct(source) and distinct_positions(x.params["index"], source, inputs)
 
 
-def call_unique(x: Variable) -> bool:
-    """Whether x is ``unique`` of something: built again, it would be the same node."""
+def _is_unique(x: Variable) -> bool:
+    """Whether x is ``unique`` of integers: an ascending vector at the starts of its runs."""
     ordered = x.inputs[0]
-    if ordered.op is not get_op or len(x.inputs) != 2 or x.inputs[1].op is not flatnonzero_op:
+    if len(x.inputs) != 2 or x.inputs[1].op is not flatnonzero_op or not _is_sorted(ordered):
         return False
-    return call("unique", ordered.inputs[0]) is x
+    first = x.inputs[1].inputs[0]
+    if (
+        first.op is None
+        or first.op.name != "concatenate"
+        or len(first.inputs) != 2
+        or first.inputs[0].type.shape == (0,)
+    ):
+        return False
+    differs = first.inputs[1]
+    if differs.op is None or differs.op.name != "invert" or differs.inputs[0].op is not OPS["equal"]:
+        return False
+    sides = differs.inputs[0].inputs
+    neighbours = (Slice(1, None), Slice(None, -1))
+    return any(
+        all(_is_slice(s, ordered, n) for s, n in zip(pair, neighbours, strict=True)) for pair in (sides, sides[::-1])
+    )
+
+
+def _at_most_one(x: Variable) -> bool:
+    """Whether a vector has one element, or as many as ``v[:1]``."""
+    if x.type.shape == (1,):
+        return True
+    dim = x.inputs[1] if x.op is OPS["broadcast_to"] else None
+    source = dim.inputs[0] if dim is not None and dim.op is OPS["length"] else None
+    return source is not None and source.op is get_op and source.params["index"].parts == (Slice(None, 1),)
+
+
+def _is_slice(x: Variable, of: Variable, part: Slice) -> bool:
+    return x.op is get_op and x.inputs == (of,) and x.params["index"].parts == (part,)
+
+
+def _is_sorted(x: Variable) -> bool:
+    """Whether x is a vector of integers in ascending order."""
+    if x.op is None or x.ndim != 1 or not is_integer(x.dtype):
+        return False
+    if x.op.name == "sort":
+        return True
+    order = x.inputs[1] if x.op is get_op and len(x.inputs) == 2 else None
+    return order is not None and order.op is OPS["argsort"] and order.inputs[0] is x.inputs[0]
 
 
 @_shallow
@@ -318,11 +278,14 @@ def _mask_length_is(mask: Variable, x: Variable, axis: int) -> bool:
 
 
 def never_fails(index: Index, x: Variable, inputs: Inputs) -> bool:
-    """Whether reading at an index surely raises nothing: positions in range, arrays that broadcast, steps not zero."""
+    """Whether reading at an index surely raises nothing: positions in range, arrays that broadcast, steps not zero.
+
+    Nor what the positions are computed from: a mask that must fit is an error of its own.
+    """
     if any(isinstance(p, Slice) and isinstance(p.step, Ref) for p in index.parts):
         return False
     arrays = [(axis, inputs[slot]) for axis, slot in index.arrays]
-    if not all(in_range(a, x, axis) for axis, a in arrays):
+    if not all(in_range(a, x, axis) and cannot_fail(a) for axis, a in arrays):
         return False
     wide = [a for _, a in arrays if not is_single(a)]
     return all(same_shape(a, wide[0]) for a in wide[1:])
@@ -355,7 +318,7 @@ def _touched(part: Slice | At, inputs: Inputs, n: int) -> Array | None:
     if isinstance(part, Slice):
         if part.refs or n > _DISTINCT_MOST:
             return None
-        return np.arange(n)[part.start : part.stop : part.step]  # type: ignore[misc]  # refs are excluded
+        return np.arange(n)[part.start : part.stop : part.step]
     value = constant_value(inputs[part.slot])
     return None if value is None else np.where(value < 0, value + n, value).ravel()
 
@@ -363,7 +326,9 @@ def _touched(part: Slice | At, inputs: Inputs, n: int) -> Array | None:
 # --- what cannot fail
 
 _safe: WeakKeyDictionary[Variable, bool] = WeakKeyDictionary()
-_SHAPE_ONLY = frozenset({"length", "transpose", "expand_dims", "cast", "copy", "disconnected_grad", "zero_grad"})
+_SHAPE_ONLY = frozenset(
+    ("length", "transpose", "expand_dims", "cast", "disconnected_grad", "zero_grad", "flatnonzero", "argsort")
+)
 
 
 def cannot_fail(x: Variable) -> bool:
@@ -394,6 +359,8 @@ def _step_cannot_fail(node: Variable) -> bool:
         return name != "power" and all(same_shape(i, wide[0]) for i in wide)
     if name == "broadcast_to":
         return None not in node.type.shape and None not in node.inputs[0].type.shape
+    if name == "arange":
+        return _counts_up(node)
     if node.op is get_op:
         return never_fails(node.params["index"], node.inputs[0], node.inputs[1:])
     return False

@@ -16,10 +16,10 @@ from subtensor.graph import OPS, Variable
 from subtensor.indexing import FULL, At, Index
 from subtensor.operators import call
 from subtensor.ops.shape import broadcast_to_dims, length, lengths, reshape
-from subtensor.ops.subtensor import inc_op
+from subtensor.ops.subtensor import get_op, inc_op
 from subtensor.rewrites.axes import layout, read_broadcast, rearranged, renumbered, transposed, wide_index
 from subtensor.rewrites.engine import rule
-from subtensor.rewrites.facts import fits_within, increments, is_increments, is_zeros, same_shape
+from subtensor.rewrites.shapes import fits_within, increments, is_increments, is_zeros, same_length, same_shape
 from subtensor.types import is_float
 
 ROWS = ("rows",)
@@ -128,7 +128,7 @@ def _reshaped_rows(result: Variable, w: Variable) -> Variable | None:
 
 
 def _reshaped_flat(result: Variable, w: Variable) -> Variable | None:
-    """An increment at flat positions: a position becomes one for each axis, of the same sign, out of range if it was."""
+    """An increment at flat positions, each of which becomes one for each axis: of its sign, out of range if it was."""
     index: Index = w.params["index"]
     if w.ndim != 1 or not index.arrays or None in result.type.shape or 0 in result.type.shape:
         return None
@@ -189,3 +189,50 @@ def _add_zeros(node: Variable) -> Variable | None:
     if is_zeros(b) and same_shape(a, b):
         return a
     return b if node.op.name == "add" and is_zeros(a) and same_shape(a, b) else None
+
+
+# --- products with zeros that hold rows
+
+_matmul = OPS["matmul"]
+
+
+def _rows_of(chain: Variable) -> list[tuple[Variable, Variable]] | None:
+    """(positions, values) of a matrix of zeros with increments of rows at vectors of positions; values (n, k)."""
+    if not is_increments(chain) or chain.ndim != 2:
+        return None
+    found = []
+    for w in increments(chain)[1]:
+        ids = w.inputs[2:]
+        if not w.params["index"].selects_rows or ids[0].ndim != 1:
+            return None
+        found.append((ids[0], broadcast_to_dims(w.inputs[1], [length(ids[0], 0), length(chain, 1)])))
+    return found
+
+
+@rule("increments_product", "inc(0, y, i) @ b = inc(0, y @ b, i)", ["matmul"], keeps="finite", tags=ROWS,
+      when="matrices; i selects rows")  # fmt: skip
+def _increments_product(node: Variable) -> Variable | None:
+    chain, b = node.inputs
+    rows = _rows_of(chain) if node.ndim == 2 else None
+    if rows is None:
+        return None
+    result = broadcast_to_dims(constant(0, dtype=node.dtype), [length(chain, 0), length(b, 1)])
+    index = increments(chain)[1][0].params["index"]
+    for ids, y in rows:
+        result = inc_op(result, _matmul(y, b), ids, index=index)
+    return result
+
+
+@rule("product_increments", "a @ inc(0, y, i) = a[:, i] @ y", ["matmul"], keeps="finite", tags=ROWS,
+      when="matrices; i selects rows, as many as a surely has columns")  # fmt: skip
+def _product_increments(node: Variable) -> Variable | None:
+    a, chain = node.inputs
+    rows = _rows_of(chain) if node.ndim == 2 else None
+    if rows is None or not same_length(a, 1, chain, 0):
+        return None
+    index, _ = renumbered([FULL, At(0)], [rows[0][0]])
+    total: Variable | None = None
+    for ids, y in rows:
+        part = _matmul(get_op(a, ids, index=index), y)
+        total = part if total is None else OPS["add"](total, part)
+    return total

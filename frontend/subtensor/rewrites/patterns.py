@@ -1,6 +1,6 @@
 """Equations in operator syntax: ``equation("name", P.log(P.exp(x) + P.exp(y)), P.logaddexp(x, y))``.
 
-A pattern is matched against a node, commutative ops in both orders; a letter that stands twice must match one node twice.
+A pattern is matched against a node, commutative ops in both orders; a letter that stands twice must match one node.
 A number matches a scalar constant of that value. Capital letters stand for parameters of ops.
 """
 
@@ -65,7 +65,7 @@ class Pattern:
 
 
 class _Patterns:
-    """``P.name(a, b, param="A")``: the pattern of an op."""
+    """Makes the patterns of ops: ``P.name(a, b, param="A")``."""
 
     def __getattr__(self, name: str) -> Callable[..., Pattern]:
         def make(*args: Pattern | float, **params: Any) -> Pattern:
@@ -78,7 +78,7 @@ P = _Patterns()
 
 
 def letters(names: str) -> list[Pattern]:
-    """Patterns that match anything: ``x, y = letters("x y")``."""
+    """Give patterns that match anything, one for each name in a string such as "x y"."""
     return [Pattern(letter=name) for name in names.split()]
 
 

@@ -16,15 +16,17 @@ from subtensor.ops.subtensor import flatnonzero_op, last_occurrence
 from subtensor.types import INDEX, is_integer
 
 
-def _check(ids: Argument) -> None:
+def _check(ids: Argument, checked: bool) -> None:
+    if not checked:
+        return
     values = ids.known
     assert values is not None
     found, counts = np.unique(values, return_counts=True)
     if found.size < values.size:
         twice = int(found[counts.argmax()])
         raise DomainError(
-            f"assume_unique: {ids.label} holds {twice} {int(counts.max())} times; expected distinct positions: leave the "
-            "promise out where it does not hold"
+            f"assume_unique: {ids.label} holds {twice} {int(counts.max())} times; expected distinct positions: leave "
+            "the promise out where it does not hold"
         )
     if found.size and found[0] < 0 <= found[-1]:
         raise DomainError(
@@ -33,8 +35,8 @@ def _check(ids: Argument) -> None:
         )
 
 
-def _expand(ids: Variable) -> Variable:
-    if not config.check_promises:
+def _expand(ids: Variable, checked: bool) -> Variable:
+    if not checked:
         return ids
     # keeping the last of equal elements, then asking for the old shape, fails where there were equal ones
     flat = call("reshape", ids, (-1,))
@@ -47,11 +49,11 @@ def _expand(ids: Variable) -> Variable:
 
 unique_promise = define(
     "assume_unique",
-    infer=lambda ids: ids.type,
-    vjp=lambda g, out, ids: [DISCONNECTED],
+    infer=lambda ids, checked: ids.type,
+    vjp=lambda g, out, ids, checked: [DISCONNECTED],
     expand=_expand,
     check=_check,
-    dims=lambda axis, ids: (ids, axis),
+    dims=lambda axis, ids, checked: (ids, axis),
 )
 
 
@@ -59,11 +61,11 @@ unique_promise = define(
 def assume_unique(ids: Any) -> Variable:
     """`ids`, with the promise that they are distinct as positions: no two select the same place.
 
-    ids: integers of any shape, all negative or all non-negative. Rules that need distinct positions rely on it; a broken
-    promise gives a wrong result, unless ``config.check_promises`` is set when the function is compiled: then it raises
-    DomainError and nothing is changed.
+    ids: integers of any shape, all negative or all non-negative. Rules that need distinct positions rely on it; a
+    broken promise gives a wrong result, unless ``config.check_promises`` is set when the promise is made: then the call
+    raises DomainError and nothing is changed.
     """
     ids = as_tensor(ids)
     if not is_integer(ids.dtype):
         raise DTypeError(f"assume_unique: {ids!r} holds no positions; expected integers")
-    return unique_promise(ids)
+    return unique_promise(ids, checked=config.check_promises)

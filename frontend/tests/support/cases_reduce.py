@@ -142,7 +142,14 @@ def smooth() -> Iterator[Case]:
             yield Case(name, (x,), oracle, {"axis": axis}, ulps=64, grad=True)
         if name != "ptp":
             yield Case(name, (x,), oracle, {"axis": -1, "keepdims": True}, ulps=64, grad=True)
-        yield Case(name, (x[:, :1, :1],), oracle, {"axis": (1, 2)} if name not in ("var", "std") else {"axis": 0}, ulps=64, grad=name != "std")
+        yield Case(
+            name,
+            (x[:, :1, :1],),
+            oracle,
+            {"axis": (1, 2)} if name not in ("var", "std") else {"axis": 0},
+            ulps=64,
+            grad=name != "std",
+        )
     for axis in (None, 0, 1):
         yield Case("prod", (holes,), np.prod, {"axis": axis}, grad=True)
         yield Case("cumprod", (holes,), np.cumprod, {"axis": axis}, grad=True)

@@ -58,7 +58,7 @@ def rearranged() -> Iterator[Case]:
         yield Case("shape_padright", (x, 2), lambda x, n: x[..., None, None], grad=x is X)
     yield Case("roll", (X, (1, 2), (0, 2)), np.roll, grad=True)
     yield Case("reshape", (EMPTY, (3, 0)), np.reshape)
-    yield Case("reshape", (EMPTY, (0, -1)), lambda x, s: x.reshape(s) if s != (0, -1) else None, fixed=True) if False else Case("reshape", (EMPTY, (-1, 3)), np.reshape)
+    yield Case("reshape", (EMPTY, (-1, 3)), np.reshape)
     yield Case("reshape", (np.array(2.0), (1, 1)), np.reshape, grad=True)
     yield Case("reshape", (np.array([[2.0]]), ()), np.reshape, grad=True)
     yield Case("transpose", (np.array(2.0),), np.transpose)
@@ -84,7 +84,16 @@ def rearranged() -> Iterator[Case]:
 
 
 def broadcast() -> Iterator[Case]:
-    for x, shape in ((ROW, (2, 3)), (V, (3, 4)), (np.array(1.5), (2, 2)), (X, (2, 3, 4)), (M[:, :1], (5, 2, 3)), (ROW, (0, 3)), (V[:1], 4), (np.array(1), ())):
+    for x, shape in (
+        (ROW, (2, 3)),
+        (V, (3, 4)),
+        (np.array(1.5), (2, 2)),
+        (X, (2, 3, 4)),
+        (M[:, :1], (5, 2, 3)),
+        (ROW, (0, 3)),
+        (V[:1], 4),
+        (np.array(1), ()),
+    ):
         yield Case("broadcast_to", (x, shape), np.broadcast_to, grad=x.dtype == float)
     yield Case("broadcast_arrays", (ROW, M[:, :1]), np.broadcast_arrays, grad=True)
     yield Case("broadcast_arrays", (V, np.array(1), X), np.broadcast_arrays)
@@ -136,10 +145,10 @@ def created() -> Iterator[Case]:
     for args in ((2, 9), (2, 9, 3), (9, 2, -2), (0, 0), (5, 2)):
         yield Case("arange", args, np.arange)
         yield Case("arange", tuple(np.array(a) for a in args), np.arange)
-        yield Case("arange", tuple(np.array(a, "int8") for a in args), np.arange) if len(args) == 3 and False else Case("arange", args, np.arange, {"dtype": "float32"})
+        yield Case("arange", args, np.arange, {"dtype": "float32"})
     yield Case("arange", (0.0, 1.0, 0.3), np.arange)
     yield Case("arange", (np.array(0.5), np.array(3.0), 0.5), np.arange)
-    yield Case("arange", (np.array(4, "int32"),), lambda n: np.arange(n).astype(np.int32 if np.arange(n).dtype == np.int32 else np.int64))
+    yield Case("arange", (np.array(4, "int32"),), lambda n: np.arange(n, dtype=np.int64))
     yield Case("arange", (3,), np.arange, {"dtype": "int8"})
     yield Case("alloc", (V, 3, 4), lambda v, *s: np.broadcast_to(v, s), grad=True)
     yield Case("alloc", (0.0, 3), lambda v, *s: np.full(s, v))

@@ -1,0 +1,137 @@
+"""Workload W3: a step of row-wise Adagrad and of Adam on rows of a large table, against NumPy written by hand.
+
+    python backends/benchmarks/bench_optimizers.py [--backend numpy] [--rounds 15]
+
+V = 10^6 rows of D = 64 float32, B ids a step, Zipf-distributed with repeats; the gradients are given. Rounds are
+interleaved, so that what else the machine does hits all alike; medians are printed, in microseconds a step.
+"""
+
+import argparse
+import os
+import time
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import numpy as np
+from scipy.sparse._sparsetools import csr_matvecs
+
+import subtensor as st
+from subtensor import optimizers
+
+V, D = 10**6, 64
+
+
+def zipf_ids(rng, batch, count):
+    """(count, batch) int64: ranks by Zipf's law with exponent 1, over shuffled rows."""
+    weights = np.cumsum(1 / np.arange(1, V + 1))
+    ranks = np.searchsorted(weights, rng.random((count, batch)) * weights[-1])
+    return rng.permutation(V)[np.minimum(ranks, V - 1)]
+
+
+def distinct_rows(ids, g):
+    """Distinct ids ascending, and the sums of their gradients."""
+    n = len(ids)
+    bits = (n - 1).bit_length()
+    packed = (ids << bits) | np.arange(n)
+    packed.sort()
+    order, ordered = packed & ((1 << bits) - 1), packed >> bits
+    new = np.ones(n, bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=new[1:])
+    starts = np.flatnonzero(new)
+    sums = np.zeros((len(starts), D), np.float32)
+    csr_matvecs(len(starts), n, D, np.append(starts, n), order, np.ones(n, np.float32), g.ravel(), sums.reshape(-1))
+    return ordered[starts], sums
+
+
+def adagrad_by_hand(table):
+    total = np.zeros(V, np.float32)
+
+    def step(ids, g):
+        rows, s = distinct_rows(ids, g)
+        n = total[rows] + np.einsum("ij,ij->i", s, s) / np.float32(D)
+        total[rows] = n
+        s *= (np.float32(-0.01) / (np.sqrt(n) + np.float32(1e-10)))[:, None]
+        s += table.take(rows, 0)
+        table[rows] = s
+
+    return step
+
+
+def adam_by_hand(table, block=512):
+    m_all, v_all, count = np.zeros_like(table), np.zeros_like(table), np.zeros(V, np.int64)
+    b1, b2, rate, eps = map(np.float32, (0.9, 0.999, 1e-3, 1e-8))
+    buffers = [np.empty((block, D), np.float32) for _ in range(3)]
+
+    def step(ids, g):
+        rows, s = distinct_rows(ids, g)
+        t = count[rows] + 1
+        count[rows] = t
+        first = (1 - 0.9**t).astype(np.float32)[:, None]
+        second = np.sqrt(1 - 0.999**t).astype(np.float32)[:, None]
+        for a in range(0, len(rows), block):
+            r, gb = rows[a : a + block], s[a : a + block]
+            m, v, x = (b[: len(r)] for b in buffers)
+            np.take(m_all, r, 0, out=m, mode="clip")
+            np.take(v_all, r, 0, out=v, mode="clip")
+            m *= b1
+            np.multiply(gb, 1 - b1, out=x)
+            m += x
+            v *= b2
+            np.multiply(gb, gb, out=x)
+            x *= 1 - b2
+            v += x
+            m_all[r], v_all[r] = m, v
+            np.sqrt(v, out=x)
+            x /= second[a : a + block]
+            x += eps
+            m /= first[a : a + block]
+            m /= x
+            m *= -rate
+            np.take(table, r, 0, out=x, mode="clip")
+            m += x
+            table[r] = m
+
+    return step
+
+
+def ours(name, table, backend, rate):
+    t, ids, g = st.shared(table, "table"), st.lvector("ids"), st.fmatrix("g")
+    updates = getattr(optimizers, name)([g], [t[ids]], learning_rate=rate)
+    return st.function([ids, g], [], updates=updates, backend=backend)
+
+
+def measure(steps, ids, g, rounds):
+    """Medians by name; all steps run in turn, `per` at a time."""
+    times = {name: [] for name in steps}
+    per = max(2, 20000 // ids.shape[1])
+    for round_ in range(rounds + 1):
+        for name, step in steps.items():
+            began = time.perf_counter()
+            for i in range(per):
+                step(ids[(round_ * per + i) % len(ids)], g)
+            if round_:
+                times[name].append((time.perf_counter() - began) / per * 1e6)
+    return {name: np.median(t) for name, t in times.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--backend", default="numpy")
+    parser.add_argument("--rounds", type=int, default=15)
+    args = parser.parse_args()
+    rng = np.random.default_rng(0)
+    table = rng.standard_normal((V, D), dtype=np.float32)
+    print(f"{'':18}{'B':>7}{'by hand':>10}{'subtensor':>11}{'ratio':>8}{'distinct':>10}")
+    for name, by_hand, rate in (("rowwise_adagrad", adagrad_by_hand, 0.01), ("adam", adam_by_hand, 1e-3)):
+        for batch in (1024, 16384):
+            ids = zipf_ids(rng, batch, 40)
+            g = rng.standard_normal((batch, D), dtype=np.float32)
+            theirs = table.copy()
+            steps = {"by hand": by_hand(theirs), "subtensor": ours(name, table, args.backend, rate)}
+            medians = measure(steps, ids, g, args.rounds)
+            a, b = medians["by hand"], medians["subtensor"]
+            print(f"{name:18}{batch:7}{a:10.0f}{b:11.0f}{b / a:8.2f}{len(np.unique(ids[0])):10}")
+
+
+if __name__ == "__main__":
+    main()

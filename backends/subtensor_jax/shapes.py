@@ -1,0 +1,66 @@
+"""Noticing that a function is compiled again and again because the shapes of its arguments vary."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+from subtensor.program import Program
+
+MOST_SHAPES = 20
+"""For how many shapes a function may be compiled before a warning."""
+
+
+def _caller_level() -> int:
+    """The stack level of the user's call, as seen from where it is passed to ``warnings.warn``."""
+    level, frame = 1, sys._getframe(1)  # noqa: SLF001  # how warnings itself counts
+    while frame.f_back is not None and (
+        frame.f_globals.get("__name__", "").partition(".")[0] in ("subtensor", "subtensor_jax")
+        or frame.f_code.co_filename.startswith("<subtensor")
+    ):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+class RecompilationWarning(UserWarning):
+    """A function was compiled for many shapes; compiling takes far longer than most calls."""
+
+
+class ShapeCount:
+    """Counts the shapes that a program was compiled for, and warns once."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.seen: list[dict[str, Any]] = []
+        self.warned = False
+
+    def add(self, lengths: dict[str, Any]) -> None:
+        """Enter what the program was compiled for: lengths and values by what they are called."""
+        if self.warned:
+            return
+        self.seen.append(lengths)
+        if len(self.seen) <= MOST_SHAPES:
+            return
+        self.warned = True
+        names = dict.fromkeys(name for lengths in self.seen for name in lengths)
+        varying = [name for name in names if len({repr(lengths.get(name)) for lengths in self.seen}) > 1]
+        warnings.warn(
+            f"{self.program.name}: compiled for {len(self.seen)} different shapes; what varies is "
+            f"{', '.join(varying) or 'the shape of an intermediate value'}. Each compilation takes 0.1 s or more: pad to "
+            "a few lengths, or build this function with backend='numpy', which compiles nothing",
+            RecompilationWarning,
+            stacklevel=_caller_level(),
+        )
+        self.seen.clear()
+
+
+def spelled(program: Program, slot: int, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The lengths of an argument, by what they are called."""
+    leaf = (*program.inputs, *program.shared)[slot]
+    static = leaf.type.shape
+    return {
+        f"the length of axis {axis} of {leaf.label}": n
+        for axis, (n, known) in enumerate(zip(shape, static, strict=True))
+        if known is None
+    }

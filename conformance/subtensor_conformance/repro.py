@@ -1,0 +1,146 @@
+"""A stand-alone script for a case: it needs the frontend and the backend, and not this suite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from subtensor_conformance.case import Case, Given, Value
+from subtensor_conformance.check import Expectation
+from subtensor_conformance.compare import Array, Bound
+
+HEAD = '''\
+"""{id}
+
+{about}
+Exit status: 0 if the backend does what is due, 1 if not.
+"""
+
+import sys
+
+import numpy as np
+
+import subtensor as st
+
+nan, inf = float("nan"), float("inf")
+BACKEND = sys.argv[1] if len(sys.argv) > 1 else {backend!r}
+faults = []
+
+
+def compare(what, expected, got, allowed):
+    """allowed: the largest error, for each element; None where all bits must agree."""
+    ok = type(got) is np.ndarray and got.dtype == expected.dtype and got.shape == expected.shape
+    if ok and allowed is None:
+        same = (expected == got) | ((expected != expected) & (got != got))
+        if expected.dtype.kind == "f":
+            same &= (expected != 0) | (np.signbit(expected) == np.signbit(got))
+        ok = bool(np.all(same))
+    elif ok:
+        with np.errstate(invalid="ignore"):
+            near = (expected == got) | (np.isnan(expected) & np.isnan(got)) | (abs(expected - got) <= allowed)
+        ok = bool(np.all(near))
+    print(("ok   " if ok else "WRONG"), what)
+    if not ok:
+        faults.append(what)
+        print("expected:", repr(expected))
+        print("got:     ", repr(got), getattr(got, "dtype", ""))
+
+
+def owned(what, outputs, others):
+    for k, o in enumerate(outputs):
+        others = [*others, *outputs[:k]]
+        ok = type(o) is np.ndarray and o.flags.writeable and not any(np.shares_memory(o, a) for a in others)
+        print(("ok   " if ok else "WRONG"), f"{what}: output {k} belongs to the caller")
+        if not ok:
+            faults.append(what)
+
+
+def due(what, name, text, action):
+    try:
+        action()
+    except Exception as error:
+        ok = type(error).__name__ == name and text in str(error)
+        print(("ok   " if ok else "WRONG"), what, "raised", type(error).__name__ + ":", error)
+    else:
+        ok = False
+        print("WRONG", what, "raised nothing")
+    if not ok:
+        faults.append(what)
+        print("expected:", name + ":", text)
+
+'''
+
+
+def script(case: Case, backend: str) -> str:
+    """Source that builds the case's program, makes its calls, and compares with what the oracle says."""
+    about = f"Bound: {'exact' if not case.ulps and not case.absolute else f'{case.ulps:g} ulp x {case.addends} addends + {case.absolute:g}'}."  # one sentence
+    lines = [HEAD.replace("{id}", case.id).replace("{about}", about).replace("{backend!r}", repr(backend))]
+    lines += [_declared(g) for g in case.inputs]
+    for g in case.shared:
+        assert g.value is not None
+        lines.append(f"{g.name} = st.shared({_array(g.value)}, name={g.name!r}, shape={g.shape})")
+    body = [f"{name} = {source}" for name, source in case.lets]
+    inputs = ", ".join(g.name for g in case.inputs)
+    updates = ", ".join(f"({name}, {source})" for name, source in case.updates)
+    body.append(
+        f"f = st.function([{inputs}], [{', '.join(case.outputs)}], updates=[{updates}], backend=BACKEND, "
+        "on_unused_input='ignore')"
+    )
+    if case.raises is not None:
+        lines += ["\ndef build():", *(f"    {line}" for line in body), "\n"]
+        lines.append(f"due('building', {case.raises[0]!r}, {case.raises[1]!r}, build)")
+    else:
+        lines += body
+        lines += _calls(case)
+    lines.append("sys.exit(1 if faults else 0)\n")
+    return "\n".join(lines)
+
+
+def _declared(g: Given) -> str:
+    return f"{g.name} = st.tensor({g.name!r}, {g.dtype!r}, {g.shape})"
+
+
+def _calls(case: Case) -> list[str]:
+    lines: list[str] = []
+    expectation = Expectation(case)
+    for n, call in enumerate(case.calls):
+        arguments = ", ".join(_array(v) for v in call.arguments)
+        if call.raises is not None:
+            lines.append(f"due('call {n}', {call.raises[0]!r}, {call.raises[1]!r}, lambda: f({arguments}))")
+        else:
+            lines.append(f"arguments = [{arguments}]")
+            lines.append("kept = [a.copy() for a in arguments]")
+            lines.append("outputs = f(*arguments)")
+            for i, e in enumerate(expectation.call(call)):
+                lines.append(
+                    f"compare('call {n}: ' + {case.outputs[i]!r}, {_spelled(e)}, outputs[{i}], {_allowed(case, e)})"
+                )
+            held = ", ".join(f"{g.name}.get_value(borrow=True)" for g in case.shared)
+            lines.append(f"owned('call {n}', outputs, [*arguments, {held}])")
+            lines += [
+                "for k, (before, after) in enumerate(zip(kept, arguments)):",
+                f"    compare(f'call {n}: argument {{k}} is unchanged', before, after, None)",
+            ]
+        for name, v in expectation.values().items():
+            lines.append(f"compare('call {n}: the new {name}', {_spelled(v)}, {name}.get_value(), {_allowed(case, v)})")
+    return lines
+
+
+def _allowed(case: Case, expected: Array) -> str:
+    bound = Bound.of(case)
+    if bound.exact or expected.dtype.kind != "f":
+        return "None"
+    _, allowed = bound.sizes(expected)
+    return f"np.array({_numbers(allowed.ravel().tolist())}).reshape({expected.shape})"
+
+
+def _array(v: Value) -> str:
+    return f"np.array({_numbers(v.data)}, dtype={v.dtype!r}).reshape({v.shape})"
+
+
+def _spelled(a: Array) -> str:
+    return f"np.array({_numbers(a.ravel().tolist())}, dtype={a.dtype.name!r}).reshape({a.shape})"
+
+
+def _numbers(data: Sequence[object]) -> str:
+    return "[" + ", ".join("nan" if isinstance(v, float) and math.isnan(v) else repr(v) for v in data) + "]"

@@ -1,0 +1,32 @@
+"""Update rules for shared variables and for subsets of their rows.
+
+``adam(cost, [table[ids], weights])`` gives updates for ``function``. Rows that a step does not use cost nothing; the
+gradients of a row that is used more than once are summed first. See ``docs/optimizers.md``.
+"""
+
+from subtensor.optimizers import schedules
+from subtensor.optimizers.adam import adam, adamax, adamw, lamb, nadam
+from subtensor.optimizers.adaptive import adadelta, adagrad, rmsprop, rowwise_adagrad
+from subtensor.optimizers.build import Options
+from subtensor.optimizers.ftrl_proximal import ftrl
+from subtensor.optimizers.gradient_descent import momentum, nesterov, sgd
+from subtensor.optimizers.updates import Updates
+
+__all__ = [
+    "Options",
+    "Updates",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "ftrl",
+    "lamb",
+    "momentum",
+    "nadam",
+    "nesterov",
+    "rmsprop",
+    "rowwise_adagrad",
+    "schedules",
+    "sgd",
+]

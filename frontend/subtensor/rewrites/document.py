@@ -1,0 +1,70 @@
+"""``docs/rewrites.md``, made from the rules: ``python -m subtensor.rewrites.document > docs/rewrites.md``."""
+
+from __future__ import annotations
+
+import sys
+
+from subtensor import rewrites
+from subtensor.rewrites.engine import KEEPS, RULES, Rewrite
+
+_TITLES = {
+    "canonical": "Cheap forms",
+    "rows": "From the whole table to rows",
+    "subsets": "Reads and writes",
+    "lift": "Reads lifted through what computes",
+    "masks": "Masks",
+    "stable": "Stable forms",
+}
+
+_HEAD = """# Rewrites
+
+<!-- Made from the rules by `python -m subtensor.rewrites.document`; edit the rules, not this file. -->
+
+`subtensor.function` rewrites the graph before a backend sees it. Each rule is an equation, applied from left to right
+until none fits. In the equations `x[i]` is a read, `set(x, y, i)` and `inc(x, y, i)` are `x[i].set(y)` and
+`x[i].inc(y)`, `inc(0, y, i)` stands for zeros with one or more increments (the gradient of a read), capital letters are
+parameters such as axes, and *surely* means: proved from static shapes and from the graph.
+
+What a rule keeps:
+
+- `value`: every element, bit for bit.
+- `rounding`: the same numbers up to rounding; the sign of a zero may differ.
+- `finite`: as `rounding`, where factors are finite and divisors are not zero. Elsewhere the form as written makes NaN
+  of the rows that nothing selects (`0 * inf`, `0 / 0`), and the rewritten one leaves them as they are.
+- `stabilize`: the mathematical value, where the form as written overflows, underflows or cancels.
+
+No rule removes an error of the form as written, or changes its text: errors are worded from the graph as written.
+
+`function(..., rewrites=False)` switches all rules off; `rewrites=["-stabilize", "-lift"]` leaves out what keeps that,
+or carries that tag or name; `rewrites=["rows"]` uses those only. `fn.explain(rewrites=True)` lists what was applied,
+and `fn.draw(stage="both")` shows the graph before and after.
+
+Each rule is tested by `frontend/tests/test_rewrites.py`, under the rule's name: it alone on, against all rules off,
+over dtypes, empty shapes, repeated, negative and bad indices, NaN and infinities, on graphs of the rule's own pattern.
+`frontend/tests/test_rewrites_programs.py` does the same for random whole programs.
+"""
+
+
+def markdown() -> str:
+    """The page."""
+    groups: dict[str, list[Rewrite]] = {tag: [] for tag in _TITLES}
+    for rule in RULES.values():
+        groups[next(tag for tag in _TITLES if tag in rule.tags)].append(rule)
+    parts = [_HEAD]
+    for tag, title in _TITLES.items():
+        parts.append(f"## {title}: `{tag}`\n")
+        parts.append("| name | equation | condition | keeps |\n|---|---|---|---|")
+        parts += [_row(r) for r in groups[tag]]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _row(r: Rewrite) -> str:
+    equation = r.equation.replace("|", "\\|")
+    return f"| `{r.name}` | `{equation}` | {r.when or 'always'} | {r.keeps} |"
+
+
+if __name__ == "__main__":
+    assert rewrites.engine.RULES is RULES
+    assert set(KEEPS) >= {r.keeps for r in RULES.values()}
+    sys.stdout.write(markdown())

@@ -1,0 +1,255 @@
+"""Reads lifted through what computes: what nobody reads is not computed, so ``(A @ B)[ids]`` costs len(ids) rows.
+
+A rule keeps the check of every index, on an operand that has the same lengths, or its positions surely are in range.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from subtensor.graph import OPS, Variable, constant_node
+from subtensor.indexing import FULL, At, Index, Part, Slice
+from subtensor.operators import call
+from subtensor.ops.shape import broadcast_to_dims, lengths
+from subtensor.ops.subtensor import get_op
+from subtensor.rewrites.axes import Inputs, layout, read_broadcast, rearranged, renumbered, untransposed
+from subtensor.rewrites.canonicalize import ELEMENTWISE
+from subtensor.rewrites.engine import rule
+from subtensor.rewrites.facts import cannot_fail, constant_value, in_range, never_fails
+from subtensor.rewrites.reads import slice_of, taken_by
+from subtensor.rewrites.shapes import Uses, fits_within
+from subtensor.shared import SharedVariable
+
+LIFT = ("lift",)
+MASKS = ("masks",)
+
+
+def _selects_fewer(node: Variable) -> bool:
+    """Whether a read surely or probably takes no more than there is along the axes that its arrays index."""
+    index: Index = node.params["index"]
+    total = 1
+    for axis, _ in index.arrays:
+        n = node.inputs[0].type.shape[axis]
+        if n is None:
+            return True
+        total *= n
+    block = [d for d, (kind, _) in zip(node.type.shape, layout(index, node.inputs[1:]), strict=True) if kind == "b"]
+    if None in block:
+        return total >= _LARGE
+    wanted = 1
+    for d in block:
+        wanted *= d or 0
+    return wanted <= total
+
+
+_LARGE = 64
+"""From this length on, an index of unknown length is taken to select fewer."""
+
+
+def _worth_it(node: Variable, uses: Uses) -> bool:
+    return uses(node.inputs[0]) == 1 and _selects_fewer(node)
+
+
+@rule("read_elementwise", "f(x, y)[i] = f(x[i], y[i])", ["subtensor"], tags=LIFT, counted=True,
+      when="f is elementwise, its operands surely stretch no other, and f(x, y) is used only here")  # fmt: skip
+def _read_elementwise(node: Variable, uses: Uses) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is None or (inner.op.name not in _LIFTED) or not _worth_it(node, uses):
+        return None
+    index = node.params["index"]
+    if not all(fits_within(i, inner) for i in inner.inputs):
+        return None
+    if not any(_spans(i, index) for i in inner.inputs):
+        return None
+    reads = [read_broadcast(i, inner.ndim, index, inputs) for i in inner.inputs]
+    result = inner.op(*reads, **inner.params)
+    return result if result.ndim == node.ndim else None
+
+
+_LIFTED = frozenset({*ELEMENTWISE, "cast"})
+
+
+def _spans(i: Variable, index: Index) -> bool:
+    """Whether an operand has an axis of its own wherever the index selects, so that the index is checked against it."""
+    return i.ndim == len(index.parts) and all(
+        d != 1 or (isinstance(p, Slice) and p.is_full) for d, p in zip(i.type.shape, index.parts, strict=True)
+    )
+
+
+@rule("read_broadcast", "broadcast_to(x, n)[i] = broadcast_to(x[i], n')", ["subtensor"], tags=LIFT,
+      when="positions along stretched axes surely are in range")  # fmt: skip
+def _read_broadcast(node: Variable) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is None or inner.op.name != "broadcast_to":
+        return None
+    index: Index = node.params["index"]
+    x = inner.inputs[0]
+    if not fits_within(x, inner) or not never_fails(index, inner, inputs) or not cannot_fail(x):
+        return None
+    if not all(isinstance(p, At) or p.is_full for p in index.parts) and None in node.type.shape:
+        return None
+    dims = lengths(node)
+    if any(d.op is not None and d.op.name == "length" and d.inputs[0] is node for d in dims):
+        return None
+    return broadcast_to_dims(read_broadcast(x, inner.ndim, index, inputs), dims)
+
+
+@rule("read_transposed", "transpose(x, A)[i] = transpose(x[i'], A')", ["subtensor"], tags=LIFT)
+def _read_transposed(node: Variable) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is None or inner.op.name != "transpose":
+        return None
+    index, axes = node.params["index"], inner.params["axes"]
+    if all(isinstance(p, Slice) and p.is_full for p in index.parts):
+        return None
+    new, used, have = untransposed(index, inputs, axes)
+    return rearranged(get_op(inner.inputs[0], *used, index=new), have, layout(index, inputs))
+
+
+@rule("read_product", "(a @ b)[i, j] = a[i] @ b[:, j]", ["subtensor"], keeps="rounding", tags=LIFT, counted=True,
+      when="matrices; a @ b is used only here, and fewer rows or columns are read than there are")  # fmt: skip
+def _read_product(node: Variable, uses: Uses) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is None or inner.op.name != "matmul" or inner.ndim != 2 or not _worth_it(node, uses):
+        return None
+    rows, columns = node.params["index"].parts
+    arrays = node.params["index"].arrays
+    if len(arrays) > 1 or any(inputs[slot].ndim > 1 for _, slot in arrays):
+        return None
+    a, b = inner.inputs
+    result_axes = [axis for axis, p in enumerate((rows, columns)) if isinstance(p, At) and inputs[p.slot].ndim == 0]
+    if not (isinstance(rows, Slice) and rows.is_full):
+        a = _read_rows(a, rows, inputs, 0)
+    if not (isinstance(columns, Slice) and columns.is_full):
+        b = _read_rows(b, columns, inputs, 1)
+    product = OPS["matmul"](a, b)
+    return call("squeeze", product, tuple(result_axes)) if result_axes else product
+
+
+def _read_rows(x: Variable, part: Part, inputs: Inputs, axis: int) -> Variable:
+    """A matrix indexed along one axis; a scalar position leaves an axis of length 1."""
+    parts: list[Part] = [FULL, FULL]
+    parts[axis] = part
+    index, used = renumbered(parts, inputs)
+    read = get_op(x, *used, index=index)
+    return call("expand_dims", read, axis) if read.ndim < x.ndim else read
+
+
+@rule("read_reduced", "sum(x, A)[i] = sum(x[i'], A')", ["subtensor"], keeps="rounding", tags=LIFT, counted=True,
+      when="sum(x, A) is used only here; also prod, max, min (no empty axis), softmax, log_softmax")  # fmt: skip
+def _read_reduced(node: Variable, uses: Uses) -> Variable | None:
+    inner, *inputs = node.inputs
+    name = inner.op.name if inner.op is not None else ""
+    if name not in ("sum", "prod", "max", "min", "softmax", "log_softmax") or not _worth_it(node, uses):
+        return None
+    assert inner.op is not None
+    x, axes = inner.inputs[0], inner.params["axes"]
+    if name not in ("sum", "prod") and any(x.type.shape[a] in (None, 0) for a in axes):
+        return None  # the reduction may fail
+    index: Index = node.params["index"]
+    if name.endswith("softmax"):
+        if any(not (isinstance(p := index.parts[a], Slice) and p.is_full) for a in axes):
+            return None
+        parts = list(index.parts)
+    else:
+        rest = iter(index.parts)
+        parts = [FULL if a in axes else next(rest) for a in range(x.ndim)]
+    new, used = renumbered(parts, inputs)
+    have = layout(new, used)
+    read = get_op(x, *used, index=new)
+    over = tuple(sorted(have.index(("s", a)) for a in axes))
+    result = inner.op(read, axes=over)
+    if name.endswith("softmax"):
+        return result
+    left = [label for label in have if label not in {("s", a) for a in axes}]
+    kept = [a for a in range(x.ndim) if a not in axes]
+    return rearranged(result, left, layout(index, inputs, kept))
+
+
+@rule("read_expanded", "expand_dims(x, A)[i] = expand_dims(x[i'], A')", ["subtensor"], tags=LIFT,
+      when="the new axes are read whole")  # fmt: skip
+def _read_expanded(node: Variable) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is None or inner.op.name != "expand_dims":
+        return None
+    index: Index = node.params["index"]
+    axes = inner.params["axes"]
+    if any(not (isinstance(p := index.parts[a], Slice) and p.is_full) for a in axes):
+        return None
+    kept = [a for a in range(inner.ndim) if a not in axes]
+    new, used = renumbered([index.parts[a] for a in kept], inputs)
+    return rearranged(get_op(inner.inputs[0], *used, index=new), layout(new, used, kept), layout(index, inputs))
+
+
+@rule("read_joined", "concatenate(x, y)[i] = x[i] or y[i - n]", ["subtensor"], tags=LIFT,
+      when="along the joined axis, i is a slice or a position within one part; lengths are known")  # fmt: skip
+def _read_joined(node: Variable) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is None or inner.op.name != "concatenate" or None in inner.type.shape:
+        return None
+    if any(None in i.type.shape for i in inner.inputs):
+        return None
+    axis = inner.params["axis"]
+    index: Index = node.params["index"]
+    part = index.parts[axis]
+    total = inner.type.shape[axis]
+    assert total is not None
+    if isinstance(part, Slice):
+        if part.refs or part.is_full:
+            return None
+        wanted = taken_by(part, range(total))
+    else:
+        value = constant_value(inputs[part.slot])
+        if value is None or value.ndim or not -total <= int(value) < total:
+            return None
+        wanted = range(int(value) % total, int(value) % total + 1)
+    if not wanted:
+        return None
+    start = 0
+    for i in inner.inputs:
+        n = i.type.shape[axis]
+        assert n is not None
+        if start <= min(wanted) and max(wanted) < start + n:
+            if not all(cannot_fail(o) for o in inner.inputs if o is not i):
+                return None
+            moved = range(wanted.start - start, wanted.stop - start, wanted.step)
+            return _read_at(i, axis, moved, part, index, inputs)
+        start += n
+    return None
+
+
+def _read_at(x: Variable, axis: int, moved: range, part: Part, index: Index, inputs: Inputs) -> Variable:
+    given = list(inputs)
+    parts = list(index.parts)
+    if isinstance(part, At):
+        given.append(constant_node(np.asarray(moved[0], np.int64)))
+        parts[axis] = At(len(given) - 1)
+    else:
+        parts[axis] = slice_of(moved)
+    new, used = renumbered(parts, given)
+    return get_op(x, *used, index=new)
+
+
+# --- masks
+
+
+@rule("sum_of_masked", "sum(x[m]) = sum(where(m, x, 0))", ["sum"], keeps="rounding", tags=MASKS, counted=True,
+      when="m is a mask along one axis that is summed over; x is computed, and x[m] is used only here")  # fmt: skip
+def _sum_of_masked(node: Variable, uses: Uses) -> Variable | None:
+    read = node.inputs[0]
+    if read.op is not get_op or uses(read) != 1 or isinstance(read.inputs[0], SharedVariable):
+        return None
+    x, *inputs = read.inputs
+    index: Index = read.params["index"]
+    if len(inputs) != 1 or len(index.arrays) != 1 or inputs[0].op is None or inputs[0].op.name != "flatnonzero":
+        return None
+    axis = index.arrays[0][0]
+    if axis not in node.params["axes"] or not all(p.is_full for _, p in index.slices):
+        return None
+    if not in_range(inputs[0], x, axis):
+        return None
+    mask = inputs[0].inputs[0]
+    if x.ndim > 1:
+        mask = call("expand_dims", mask, tuple(a for a in range(x.ndim) if a != axis))
+    zero = constant_node(np.zeros((), x.dtype))
+    return OPS["sum"](OPS["where"](mask, x, zero), axes=node.params["axes"])

@@ -1,0 +1,249 @@
+"""Reads and writes that meet.
+
+A rule that leaves out a write or a read leaves out its checks too, so it asks that the index surely is in range, or
+that the same check is made elsewhere in what it puts in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from subtensor.graph import OPS, Constant, Variable, constant_node
+from subtensor.indexing import FULL, At, Index, Part, Ref, Slice
+from subtensor.ops.shape import broadcast_to_dims, lengths
+from subtensor.ops.subtensor import get_op, inc_op, is_write, set_op
+from subtensor.rewrites.axes import layout, renumbered
+from subtensor.rewrites.conversions import SUBSETS, distinct_write
+from subtensor.rewrites.engine import rule
+from subtensor.rewrites.facts import (
+    cannot_fail,
+    constant_value,
+    disjoint,
+    in_range,
+    index_inputs,
+    never_fails,
+    same_index,
+)
+from subtensor.rewrites.shapes import fits_within, is_single
+from subtensor.shared import SharedVariable
+
+# --- a read of a write
+
+
+@rule("read_of_set", "set(x, y, i)[i] = broadcast_to(y)", ["subtensor"], tags=SUBSETS,
+      when="i is in range and selects nothing twice, or y is one number; x cannot fail")  # fmt: skip
+def _read_of_set(node: Variable) -> Variable | None:
+    w, *inputs = node.inputs
+    if w.op is not set_op or not same_index(w, node):
+        return None
+    x, y = w.inputs[:2]
+    if not (distinct_write(w) or is_single(y)) or not cannot_fail(x):
+        return None
+    if not never_fails(node.params["index"], x, inputs):
+        return None
+    read = get_op(x, *inputs, index=node.params["index"])
+    return broadcast_to_dims(y, lengths(read)) if fits_within(y, read) else None
+
+
+@rule("read_of_inc", "inc(x, y, i)[i] = x[i] + y", ["subtensor"], tags=SUBSETS,
+      when="i selects nothing twice, and y does not stretch x[i]")  # fmt: skip
+def _read_of_inc(node: Variable) -> Variable | None:
+    w, *inputs = node.inputs
+    if w.op is not inc_op or not same_index(w, node) or not distinct_write(w):
+        return None
+    x, y = w.inputs[:2]
+    read = get_op(x, *inputs, index=node.params["index"])
+    return OPS["add"](read, y) if fits_within(y, read) else None
+
+
+@rule("read_of_table_inc", "inc(x, y, i)[j] = x[j] + inc(0, y, i)[j]", ["subtensor"], keeps="rounding", tags=("rows",),
+      when="x is a shared variable, which may then be written in place")  # fmt: skip
+def _read_of_table_inc(node: Variable) -> Variable | None:
+    w, *inputs = node.inputs
+    chain = w
+    while chain.op is inc_op:
+        chain = chain.inputs[0]
+    if chain is w or not isinstance(chain, SharedVariable) or node.ndim == 0:
+        return None
+    if all(isinstance(p, Slice) for p in node.params["index"].parts):
+        return None
+    zeros = broadcast_to_dims(constant_node(np.zeros((), w.dtype)), lengths(w))
+    added: list[Variable] = []
+    while w.op is inc_op:
+        added.append(w)
+        w = w.inputs[0]
+    for each in reversed(added):
+        zeros = inc_op(zeros, *each.inputs[1:], index=each.params["index"])
+    index = node.params["index"]
+    return OPS["add"](get_op(chain, *inputs, index=index), get_op(zeros, *inputs, index=index))
+
+
+@rule("read_beside_write", "set(x, y, i)[j] = x[j]", ["subtensor"], tags=SUBSETS,
+      when="i and j have no element in common, i is in range, and y cannot fail and fits; also inc")  # fmt: skip
+def _read_beside_write(node: Variable) -> Variable | None:
+    w, *inputs = node.inputs
+    if not is_write(w):
+        return None
+    x, y = w.inputs[:2]
+    if not disjoint(w, node, x) or not cannot_fail(y) or not never_fails(w.params["index"], x, index_inputs(w)):
+        return None
+    if not fits_within(y, get_op(x, *index_inputs(w), index=w.params["index"])):
+        return None
+    return get_op(x, *inputs, index=node.params["index"])
+
+
+# --- a write of a write
+
+
+@rule("set_over_write", "set(set(x, y, i), z, i) = set(x, z, i)", ["set_subtensor"], tags=SUBSETS,
+      when="y cannot fail and fits; also set over inc")  # fmt: skip
+def _set_over_write(node: Variable) -> Variable | None:
+    inner, z, *inputs = node.inputs
+    if not is_write(inner) or not same_index(inner, node):
+        return None
+    x, y = inner.inputs[:2]
+    if not cannot_fail(y) or not fits_within(y, get_op(x, *inputs, index=node.params["index"])):
+        return None
+    return set_op(x, z, *inputs, index=node.params["index"])
+
+
+@rule("inc_over_inc", "inc(inc(x, y, i), z, i) = inc(x, y + z, i)", ["inc_subtensor"], keeps="rounding", tags=SUBSETS,
+      when="one of y and z surely fits within the other")  # fmt: skip
+def _inc_over_inc(node: Variable) -> Variable | None:
+    inner, z, *inputs = node.inputs
+    if inner.op is not inc_op or not same_index(inner, node) or node.dtype == "bool":
+        return None
+    x, y = inner.inputs[:2]
+    if not (fits_within(z, y) or fits_within(y, z)):
+        return None
+    return inc_op(x, OPS["add"](y, z), *inputs, index=node.params["index"])
+
+
+@rule("inc_over_set", "inc(set(x, y, i), z, i) = set(x, y + z, i)", ["inc_subtensor"], tags=SUBSETS,
+      when="i selects nothing twice, and z surely fits within y")  # fmt: skip
+def _inc_over_set(node: Variable) -> Variable | None:
+    inner, z, *inputs = node.inputs
+    if inner.op is not set_op or not same_index(inner, node) or not distinct_write(node) or node.dtype == "bool":
+        return None
+    x, y = inner.inputs[:2]
+    read = get_op(x, *inputs, index=node.params["index"])
+    if not fits_within(z, y) or not fits_within(y, read):
+        return None
+    return set_op(x, OPS["add"](y, z), *inputs, index=node.params["index"])
+
+
+# --- a read of a read
+
+
+@rule("read_of_read", "x[i][j] = x[i∘j]", ["subtensor"], tags=SUBSETS,
+      when="i is slices with known bounds, or whole along the axes of j; j surely is in range")  # fmt: skip
+def _read_of_read(node: Variable) -> Variable | None:
+    inner, *outer_inputs = node.inputs
+    if inner.op is not get_op:
+        return None
+    first, second = inner.params["index"], node.params["index"]
+    x, *inner_inputs = inner.inputs
+    inputs: list[Variable] = [*inner_inputs, *outer_inputs]
+    shift = len(inner_inputs)
+    outer = [_shifted_part(p, shift) for p in second.parts]
+    if first.arrays:
+        if not second.is_basic:
+            return None
+        have = layout(first, inner_inputs)
+        by_axis = dict(zip(have, outer, strict=True))
+        if any(not p.is_full for (kind, _), p in by_axis.items() if kind == "b" and isinstance(p, Slice)):
+            return None
+        outer = [by_axis.get(("s", axis), FULL) for axis in range(x.ndim)]
+    parts: list[Part] = []
+    for axis, (p, q) in enumerate(zip(first.parts, outer, strict=True)):
+        composed = p if isinstance(p, At) else _composed(p, q, x.type.shape[axis], inputs)
+        if composed is None:
+            return None
+        parts.append(composed)
+    index, used = renumbered(parts, inputs)
+    return get_op(x, *used, index=index)
+
+
+def _shifted_part(p: Part, shift: int) -> Part:
+    if isinstance(p, At):
+        return At(p.slot + shift)
+    bounds = {name: Ref(b.slot + shift) for name in ("start", "stop", "step") if isinstance(b := getattr(p, name), Ref)}
+    return replace(p, **bounds)
+
+
+def _composed(p: Slice, q: Part, n: int | None, inputs: list[Variable]) -> Part | None:
+    """What ``[p][q]`` selects along an axis of length n, where that is one part; appends to `inputs` for positions."""
+    if p.is_full:
+        return q
+    if isinstance(q, Slice) and q.is_full:
+        return p
+    if n is None or p.refs or (isinstance(q, Slice) and q.refs):
+        return None
+    taken = taken_by(p, range(n))
+    if isinstance(q, Slice):
+        return slice_of(taken_by(q, taken))
+    value = constant_value(inputs[q.slot])
+    if value is None or not value.size or int(value.min()) < -len(taken) or int(value.max()) >= len(taken):
+        return None
+    inputs.append(constant_node(np.asarray(np.asarray(taken, np.int64)[value], np.int64)))
+    return At(len(inputs) - 1)
+
+
+def taken_by(part: Slice, positions: range) -> range:
+    """The positions that a slice with known bounds takes from a range of them."""
+    start, stop, step = (b for b in (part.start, part.stop, part.step) if not isinstance(b, Ref))
+    return positions[slice(start, stop, step)]
+
+
+def slice_of(positions: range) -> Slice:
+    """The slice that selects a range of non-negative positions."""
+    if not positions:
+        return Slice(0, 0)
+    stop = positions[-1] + (1 if positions.step > 0 else -1)
+    return Slice(positions[0], stop if stop >= 0 else None, None if positions.step == 1 else positions.step)
+
+
+# --- positions that are a slice
+
+
+@rule("range_is_slice", "x[arange(a, b)] = x[a:b]", ["subtensor", "set_subtensor", "inc_subtensor"], tags=SUBSETS,
+      when="the only index array; bounds are known and in range, or the whole axis")  # fmt: skip
+def _range_is_slice(node: Variable) -> Variable | None:
+    assert node.op is not None
+    index: Index = node.params["index"]
+    if len(index.arrays) != 1:
+        return None
+    axis, slot = index.arrays[0]
+    inputs = index_inputs(node)
+    x, ids = node.inputs[0], inputs[slot]
+    if ids.ndim != 1:
+        return None
+    part = _as_slice(ids, x, axis)
+    if part is None:
+        return None
+    parts = [*index.parts]
+    parts[axis] = part
+    new, used = renumbered(parts, inputs)
+    tensors = node.inputs[: len(node.inputs) - len(inputs)]
+    return node.op(*tensors, *used, index=new)
+
+
+def _as_slice(ids: Variable, x: Variable, axis: int) -> Slice | None:
+    n = x.type.shape[axis]
+    if ids.op is not None and ids.op.name == "arange":
+        start, stop, step = ids.inputs
+        if not in_range(ids, x, axis):
+            return None
+        if start.known is not None and step.known is not None and stop.known is not None:
+            return slice_of(range(int(start.known), int(stop.known), int(step.known)))
+        whole = start.known is not None and start.known == 0 and step.known is not None and step.known == 1
+        return FULL if whole and n is None and in_range(ids, x, axis) else None
+    if not isinstance(ids, Constant) or n is None or not 1 < ids.data.size <= n or not in_range(ids, x, axis):
+        return None
+    values = np.where(ids.data < 0, ids.data.astype(np.int64) + n, ids.data)
+    first, by = int(values[0]), int(values[1]) - int(values[0])
+    if by == 0 or not (np.diff(values.astype(np.int64)) == by).all():
+        return None
+    return slice_of(range(first, int(values[-1]) + (1 if by > 0 else -1), by))

@@ -1,0 +1,134 @@
+"""What is known about shapes before anything runs, and which tensors are zeros with increments.
+
+Every answer of True is a proof; False means only that none was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from weakref import WeakKeyDictionary
+
+from subtensor.graph import OPS, Constant, Variable, constant_node
+from subtensor.ops.elementwise import broadcast_length
+from subtensor.ops.shape import length
+from subtensor.ops.subtensor import get_op, inc_op
+
+Uses = Callable[[Variable], int]
+"""Tells how often a node is used."""
+
+_DEEPEST = 8
+"""How many ops deep a length is looked for."""
+
+# --- shapes
+
+
+def is_elementwise(node: Variable) -> bool:
+    """Whether a node is an elementwise op of operands that broadcast, ``where`` included."""
+    return node.op is not None and node.op.dims is broadcast_length
+
+
+_lengths: WeakKeyDictionary[Variable, dict[int, Variable]] = WeakKeyDictionary()
+
+
+def length_of(x: Variable, axis: int, depth: int = 0) -> Variable:
+    """The length of an axis, as ``ops.shape.length``, and also where several operands decide it in the same way."""
+    known = _lengths.get(x, {}).get(axis)
+    if known is not None:
+        return known
+    found = length(x, axis)
+    if found.op is _length_op and depth < _DEEPEST:
+        inner, at = found.inputs[0], found.params["axis"]
+        places = _deciding(inner, at)
+        if len(places) > 1:
+            first = length_of(*places[0], depth + 1)
+            if all(length_of(*p, depth + 1) is first for p in places[1:]):
+                found = first
+                _lengths.setdefault(x, {})[axis] = found
+    return found
+
+
+_length_op = OPS["length"]
+
+
+def _deciding(x: Variable, axis: int) -> list[tuple[Variable, int]]:
+    """The operands, with their axes, that may decide the length of an axis that is broadcast."""
+    if is_elementwise(x):
+        operands, at, ndim = x.inputs, axis, x.ndim
+    elif x.op is get_op and x.params["index"].arrays:
+        index, inputs = x.params["index"], x.inputs[1:]
+        operands = tuple(inputs[slot] for _, slot in index.arrays)
+        ndim = index.array_ndim([i.ndim for i in inputs])
+        at = axis - index.array_axis
+        if not 0 <= at < ndim:
+            return []
+    else:
+        return []
+    places = [(i, at - ndim + i.ndim) for i in dict.fromkeys(operands) if at - ndim + i.ndim >= 0]
+    return [(i, a) for i, a in places if i.type.shape[a] != 1]
+
+
+def same_length(x: Variable, i: int, y: Variable, j: int) -> bool:
+    """Whether two axes surely have one length."""
+    a, b = x.type.shape[i], y.type.shape[j]
+    if a is not None and b is not None:
+        return a == b
+    return a is None and b is None and (length(x, i) is length(y, j) or length_of(x, i) is length_of(y, j))
+
+
+def same_shape(x: Variable, y: Variable) -> bool:
+    """Whether two nodes surely have one shape."""
+    return x is y or (x.ndim == y.ndim and all(same_length(x, i, y, i) for i in range(x.ndim)))
+
+
+def fits_within(s: Variable, x: Variable) -> bool:
+    """Whether s surely broadcasts to x's shape without stretching x."""
+    lead = x.ndim - s.ndim
+    return lead >= 0 and all(d == 1 or same_length(s, i, x, lead + i) for i, d in enumerate(s.type.shape))
+
+
+def is_single(x: Variable) -> bool:
+    """Whether every axis is known to have length 1 (or there is none)."""
+    return all(d == 1 for d in x.type.shape)
+
+
+def uniform(x: Variable) -> Constant | None:
+    """The scalar constant whose copies x consists of, if it is known to."""
+    if x.op is not None and x.op.name == "broadcast_to":
+        x = x.inputs[0]
+    if isinstance(x, Constant) and x.data.size and (x.ndim == 0 or (x.data == x.data.flat[0]).all()):
+        return x if x.ndim == 0 else constant_node(x.data.reshape(-1)[0].reshape(()))
+    return None
+
+
+# --- zeros, and zeros with increments
+
+_increments: WeakKeyDictionary[Variable, bool] = WeakKeyDictionary()
+
+
+def is_zeros(x: Variable) -> bool:
+    """Whether x consists of zeros."""
+    if x.op is not None and x.op.name == "broadcast_to":
+        x = x.inputs[0]
+    return isinstance(x, Constant) and not x.data.any()
+
+
+def is_increments(x: Variable) -> bool:
+    """Whether x is zeros with at least one increment: ``inc(inc(0, y, i), z, j)``, what gradients of reads are."""
+    path = []
+    node = x
+    while node.op is inc_op and node not in _increments:
+        path.append(node)
+        node = node.inputs[0]
+    result = _increments[node] if node.op is inc_op else is_zeros(node)
+    for n in path:
+        _increments[n] = result
+    return result if x.op is inc_op else False
+
+
+def increments(x: Variable) -> tuple[Variable, list[Variable]]:
+    """The base and the increments of such a node, first one first."""
+    chain = []
+    while x.op is inc_op:
+        chain.append(x)
+        x = x.inputs[0]
+    return x, chain[::-1]

@@ -1,0 +1,64 @@
+"""Cases of ops that have no public function: they stand in programs, in Jacobians, or behind optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from opcases import Case
+
+import subtensor as st
+from subtensor.ops import distinct
+from subtensor.program import copy_op
+
+RNG = np.random.default_rng(13)
+
+
+def _runs(x: Any, ids: Any) -> tuple[Any, ...]:
+    """The sums of x over equal ids, written to the ids' places."""
+    runs = distinct.Runs.of(st.as_tensor(ids))
+    return (st.set_subtensor(st.zeros_like(st.as_tensor(x))[runs.values], runs.sums(st.as_tensor(x))),)
+
+
+def _runs_oracle(x: Any, ids: Any) -> tuple[Any, ...]:
+    out = np.zeros_like(x)
+    np.add.at(out, ids, x)
+    return (out,)
+
+
+def cases() -> Iterator[Case]:
+    x = RNG.normal(size=(4, 2))
+    ids = np.array([2, 0, 2, 1])
+    yield Case("copy", (x,), lambda x: x, function=lambda x: copy_op(st.as_tensor(x)), grad=True)
+    yield Case("row_numbers", (np.array([-1, 0, 3]), np.array(4)), lambda i, n: i % n, function=_row_numbers)
+    yield Case(
+        "row_numbers", (np.array([1, 0, 3], "uint64"), np.array(4)), lambda i, n: i.astype(int), function=_row_numbers
+    )
+    yield Case("run_sums", (x, ids), _runs_oracle, function=_runs, grad=True, ulps=2)
+    yield Case("run_sums", (np.zeros((0, 2)), np.zeros(0, int)), _runs_oracle, function=_runs, grad=True)
+    yield Case(
+        "spread_rows",
+        (np.array([1.5, -2.0]), np.ones((2, 3, 2))),
+        lambda n, like: np.broadcast_to(n[:, None, None], like.shape),
+        function=lambda n, like: distinct.spread_rows(st.as_tensor(n), st.as_tensor(like)),
+        grad=True,
+    )
+    yield Case("jacobian", (x,), _square_jacobian, function=_jacobian, grad=True, ulps=1)
+
+
+def _row_numbers(ids: Any, n: Any) -> Any:
+    return distinct.row_numbers(st.as_tensor(ids), st.as_tensor(n))
+
+
+def _jacobian(x: Any) -> Any:
+    x = st.as_tensor(x)
+    return st.jacobian(x * x, x)
+
+
+def _square_jacobian(x: Any) -> Any:
+    return np.diag(2 * x.reshape(-1)).reshape(x.shape + x.shape)
+
+
+def all_cases() -> list[Case]:
+    return list(cases())

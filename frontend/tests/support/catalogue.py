@@ -1,0 +1,23 @@
+"""All cases, and the ops and public functions as they are before any test adds its own."""
+
+from __future__ import annotations
+
+import cases_core
+import cases_elementwise
+import cases_linalg
+import cases_reduce
+import cases_select
+import cases_shape
+from opcases import Case
+
+import subtensor  # noqa: F401  # fills the tables
+from subtensor.graph import OPS
+from subtensor.operators import FUNCTIONS
+
+MODULES = (cases_core, cases_elementwise, cases_linalg, cases_reduce, cases_select, cases_shape)
+CASES: list[Case] = [case for module in MODULES for case in module.all_cases()]
+BY_NAME: dict[str, list[Case]] = {}
+for _case in CASES:
+    BY_NAME.setdefault(_case.name, []).append(_case)
+
+ALL_OPS, ALL_FUNCTIONS = frozenset(OPS), dict(FUNCTIONS)

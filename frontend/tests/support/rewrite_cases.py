@@ -1,0 +1,718 @@
+"""For every rewrite a graph of its own pattern: ``CASES[name](d)`` gives outputs, over values that `d` draws.
+
+Names of cases are names of rules; the rules written as equations make their cases themselves.
+"""
+
+import numpy as np
+from hypothesis import strategies as hs
+
+import subtensor as st
+from subtensor.graph import OPS
+from subtensor.rewrites.engine import RULES
+from subtensor.rewrites.patterns import EQUATIONS
+
+SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, np.nan, np.inf, -np.inf, 1e-3, -7.25]
+FINITE = [0.0, 1.0, -1.0, 0.5, 2.0, 0.125, -3.0, 1.5]
+FLOATS = ["float64", "float32"]
+
+
+class Drawn:
+    """Inputs and their values, as a case asks for them."""
+
+    def __init__(self, data, finite):
+        self.data = data
+        self.finite = finite
+        self.inputs, self.values = [], []
+
+    def pick(self, *options):
+        return self.data.draw(hs.sampled_from(options))
+
+    def number(self, low, high):
+        return self.data.draw(hs.integers(low, high))
+
+    def given(self, value, known=None):
+        """An input with a value; whether its shape is known while the graph is built is drawn too."""
+        known = self.pick(True, False) if known is None else known
+        name = f"v{len(self.inputs)}"
+        node = st.tensor(name, str(value.dtype), shape=value.shape if known else (None,) * value.ndim)
+        self.inputs.append(node)
+        self.values.append(value)
+        return node
+
+    def array(self, shape, dtype="float64", pool=None):
+        pool = pool or (FINITE if self.finite else SPECIAL)
+        size = int(np.prod(shape))
+        if dtype == "bool":
+            flat = [self.pick(True, False) for _ in range(size)]
+        elif dtype.startswith(("int", "uint")):
+            flat = [self.number(0, 5) if dtype[0] == "u" else self.number(-5, 5) for _ in range(size)]
+        else:
+            flat = [self.pick(*pool) for _ in range(size)]
+        return np.array(flat, dtype).reshape(shape)
+
+    def floats(self, shape, known=None, pool=None):
+        return self.given(self.array(shape, self.dtype(), pool), known)
+
+    def dtype(self):
+        if not hasattr(self, "_dtype"):
+            self._dtype = self.pick(*FLOATS)
+        return self._dtype
+
+    def shape(self, ndim=2, least=0):
+        return tuple(self.number(least, 4) for _ in range(ndim))
+
+    def table(self, shape=None, known=None):
+        return self.floats(shape or self.shape(), known)
+
+    def ids(self, n, count=None, bad=True, known=False):
+        """Positions, duplicates and negative ones among them; out of range now and then."""
+        count = self.number(0, 4) if count is None else count
+        top = max(n - 1, 0)
+        low = -n if n else 0
+        values = [self.number(low, top) for _ in range(count)]
+        if count and bad and self.number(0, 9) == 0:
+            values[0] = self.pick(n, -n - 1, 1000)
+        if count and not n and not bad:
+            values = []
+        return self.given(np.array(values, np.int64), known)
+
+    def distinct(self, n, count=None):
+        """A constant index, or a promise, that selects nothing twice."""
+        order = self.data.draw(hs.permutations(range(n)))
+        count = self.number(0, n) if count is None else count
+        chosen = np.array(order[:count], np.int64)
+        if self.pick(True, False):
+            return st.constant(chosen)
+        return st.assume_unique(self.given(chosen))
+
+    def scale(self, shape):
+        """Factors that broadcast to a shape without stretching it."""
+        kind = self.number(0, 3)
+        dims = {0: (), 1: shape, 2: (shape[0], *(1 for _ in shape[1:])), 3: shape[1:]}[kind]
+        return self.floats(dims, known=True, pool=[1.0, -1.0, 0.5, 2.0, 3.0])
+
+    def gradient(self, x, count=None, bad=True):
+        """Zeros with an increment: the gradient of a read of x."""
+        shape = tuple(self.values[self.inputs.index(x)].shape)
+        ids = self.ids(shape[0], count, bad)
+        y = self.floats((self.values[-1].size, *shape[1:]), known=False)
+        zeros = st.zeros_like(x)
+        w = st.inc_subtensor(zeros[ids], y)
+        if self.pick(True, False):
+            w = st.inc_subtensor(w[self.ids(shape[0], bad=bad)], 0.5)
+        return w
+
+
+CASES = {}
+
+
+def case(function):
+    CASES[function.__name__] = function
+    return function
+
+
+def _known_table(d, least=1):
+    shape = d.shape(least=least)
+    return d.table(shape, known=True), shape
+
+
+# --- canonical
+
+
+@case
+def full_slice(d):
+    x = d.table()
+    return [x[:], x[:, :] * 2]
+
+
+@case
+def identities(d):
+    x = d.table()
+    return [st.disconnected_grad(x) + st.zero_grad(x), st.grad_clip(x, -1, 1), x[:, np.array(True)]]
+
+
+@case
+def times_one(d):
+    x, shape = _known_table(d)
+    return [x * 1, st.constant(np.ones((1, shape[1]), d.dtype())) * x, st.ones_like(x) * x, st.ones((3, *shape)) * x]
+
+
+@case
+def divide_by_one(d):
+    x = d.table()
+    return [x / 1, x / np.ones((2, 1, 1))]
+
+
+@case
+def subtract_zero(d):
+    x = d.table()
+    return [x - 0, x - np.zeros((2, 1, 1)), x - (-0.0)]
+
+
+@case
+def add_zero(d):
+    x = d.table()
+    return [x + 0, 0 + x, x + np.zeros((2, 1, 1))]
+
+
+@case
+def cast_twice(d):
+    x, i = d.table(), d.given(d.array((3,), "int32"))
+    return [x.astype("float64").astype("float32"), i.astype("int64").astype("int32"),
+            x.astype("float32").astype("float64"),
+            i.astype("float64").astype("int32")]  # fmt: skip
+
+
+@case
+def multiply_negated_constant(d):
+    x = d.table()
+    return [-(x * 2.5), -(st.constant(np.array([[[1.0]], [[3.0]]])) * x)]
+
+
+@case
+def fold_constants(d):
+    a, b = (st.constant(d.array((2,), kind)) for kind in ("float64", "float32"))
+    i = st.constant(d.array((2,), "int32"))
+    return [
+        a + 1,
+        -b * 2,
+        i // 0,
+        st.mod(i, 3),
+        a < 0,
+        st.maximum(a, 1),
+        st.where(a > 0, a, 1),
+        i.astype("int8"),
+        b / 0,
+    ]
+
+
+@case
+def fold_constant_shapes(d):
+    a = st.constant(d.array((2, 3)))
+    return [a.T, a.reshape((3, 2)), st.expand_dims(a, 1), st.expand_dims(a, 0)]
+
+
+@case
+def fold_constant_reads(d):
+    a = st.constant(d.array((2, 3)))
+    return [a[1], a[d.pick(0, 1, 5, -9)], a[:, [0, 0]], a[::-1, 1:]]
+
+
+@case
+def squeeze_expanded(d):
+    x = d.table()
+    return [st.squeeze(st.expand_dims(x, 1), 1), st.squeeze(st.expand_dims(x, (0, 2)), (0, 2))]
+
+
+@case
+def expand_squeezed(d):
+    x = d.floats((1, d.number(0, 3)))
+    return [st.expand_dims(st.squeeze(x, 0), 0)]
+
+
+@case
+def transpose_twice(d):
+    x = d.floats(d.shape(3))
+    inner = OPS["transpose"](x, axes=(1, 2, 0))
+    return [OPS["transpose"](inner, axes=(2, 0, 1)), OPS["transpose"](inner, axes=(1, 0, 2))]
+
+
+@case
+def reshape_vector(d):
+    return [st.reshape(d.floats((d.number(0, 3),)), (-1,)), st.reshape(d.floats((2, 2)), (-1,))]
+
+
+@case
+def reshape_twice(d):
+    x, (n, m) = _known_table(d)
+    return [st.reshape(st.reshape(x, (n * m,)), (m, n)), st.reshape(st.reshape(x, (n * m,)), (n, m))]
+
+
+@case
+def strip_broadcast(d):
+    x = d.table()
+    s = d.floats(d.pick((), (1,), (x.ndim and d.number(1, 3),)))
+    return [st.zeros_like(x) + x, x * st.broadcast_to(s, x.shape), st.where(st.ones_like(x, "bool"), x, 1.0)]
+
+
+@case
+def broadcast_last(d):
+    x, s = d.table(), d.floats(())
+    wide = st.broadcast_to(s, x.shape)
+    return [st.exp(wide), wide + st.full_like(x, 2), wide * 3, wide.astype("float32"),
+            st.broadcast_to(s, (2, 3)) * st.ones((1, 1, 1))]  # fmt: skip
+
+
+@case
+def broadcast_twice(d):
+    row = d.floats((1, 3), known=True)
+    return [
+        st.broadcast_to(st.broadcast_to(row, (2, 3)), (4, 2, 3)),
+        OPS["broadcast_to"](row, *map(st.constant, (1, 3))),
+    ]
+
+
+@case
+def expand_broadcast(d):
+    s, n = d.floats(()), d.given(np.int64(d.number(-1, 3)), known=True)
+    return [st.expand_dims(st.broadcast_to(s, (n, 2)), (0, 2))]
+
+
+@case
+def sum_of_broadcast(d):
+    x = d.table()
+    return [st.full_like(x, 2.5).sum(), st.broadcast_to(st.constant(np.inf), (0, 2)).sum()]
+
+
+@case
+def sum_twice(d):
+    x = d.floats(d.shape(3), pool=FINITE)
+    return [x.sum(1).sum(0), x.sum((0, 2)).sum(0), x.sum(0).sum()]
+
+
+@case
+def sum_of_one(d):
+    x = d.table()
+    return [OPS["sum"](st.expand_dims(x, (0, 2)), axes=(0, 2))]
+
+
+@case
+def where_same(d):
+    x, c = d.table(), d.given(d.array((), "bool"))
+    wide = d.given(d.array((2, 1, 1), "bool"))
+    return [st.where(c, x, x), st.where(wide, x, x)]
+
+
+@case
+def known_length(d):
+    x = d.table(known=False)
+    y = st.tanh(x) * x
+    i, j = st.arange(x.shape[0]), st.arange(x.shape[0])
+    return [OPS["length"](y, axis=0), OPS["length"](x[i, j * 0], axis=0)]
+
+
+@case
+def length_of_nonzero(d):
+    x = d.table()
+    return [x[x[:, 0] > 0].shape[0] if d.values[0].shape[1] else st.constant(0), (x > 0).nonzero()[0].shape[0]]
+
+
+# --- from the whole table to rows
+
+
+@case
+def scale_increments(d):
+    x = d.table(least_shape(d))
+    return [d.gradient(x) * d.scale(d.values[0].shape), 2.0 * d.gradient(x)]
+
+
+def least_shape(d):
+    return d.shape(least=1)
+
+
+@case
+def divide_increments(d):
+    x = d.table(least_shape(d))
+    return [d.gradient(x) / d.scale(d.values[0].shape)]
+
+
+@case
+def negate_increments(d):
+    return [-d.gradient(d.table())]
+
+
+@case
+def cast_increments(d):
+    x = d.table()
+    return [d.gradient(x).astype(d.pick("float32", "float64", "int32") if d.finite else "float32"),
+            d.gradient(x).astype("float64" if d.dtype() == "float32" else "float32")]  # fmt: skip
+
+
+@case
+def transpose_increments(d):
+    x = d.floats(d.shape(3, least=1), known=True)
+    n, m, k = d.values[0].shape
+    zeros = st.zeros_like(x)
+    a, b = d.ids(n, 2), d.ids(k, 2)
+    w = st.inc_subtensor(zeros[a, :, b], d.floats((2, m)))
+    v = st.inc_subtensor(zeros[:, d.ids(m), d.pick(slice(None), slice(1, None))], d.floats((1,)))
+    return [w.transpose((2, 0, 1)), w.transpose((0, 2, 1)), v.transpose((1, 2, 0)), d.gradient(x).T]
+
+
+@case
+def reshape_increments(d):
+    x, (n, m) = _known_table(d)
+    w = d.gradient(x)
+    flat = st.inc_subtensor(st.zeros((n * m * 2,), d.dtype())[d.ids(n * m * 2)], 1.5)
+    return [w.reshape((n, m, 1)), flat.reshape((n, m * 2)), flat.reshape((n, m, 2)), w.reshape((n * m,))]
+
+
+@case
+def add_increments(d):
+    x = d.table()
+    w = d.gradient(x)
+    return [x + w, w + x, w + d.gradient(x), w + d.gradient(x, 1) + d.gradient(x, 2), x + w[:1]]
+
+
+@case
+def subtract_increments(d):
+    x = d.table()
+    return [x - d.gradient(x), d.gradient(x) - d.gradient(x), x[:1] - d.gradient(x)]
+
+
+@case
+def add_zeros(d):
+    x = d.table()
+    return [x + st.zeros_like(x), st.zeros_like(x) + x, x - st.zeros_like(x), st.zeros_like(x) - x]
+
+
+@case
+def increments_product(d):
+    x = d.table(least_shape(d))
+    return [d.gradient(x) @ d.floats((d.values[0].shape[1], d.number(1, 3)))]
+
+
+@case
+def product_increments(d):
+    x = d.table(least_shape(d), known=True)
+    n = d.values[0].shape[0]
+    return [
+        d.floats((2, n), known=True) @ d.gradient(x),
+        d.floats((2, n + d.number(0, 1)), known=False) @ d.gradient(x),
+    ]
+
+
+# --- set and inc
+
+
+def _read(d, x, n):
+    """A subset of x that is right to convert, or not."""
+    kind = d.number(0, 6)
+    if kind == 0:
+        return x[d.distinct(n)]
+    if kind == 1:
+        return x[1:]
+    if kind == 2:
+        return x[d.ids(n, 1)[0]]
+    if kind == 3:
+        return x[::-2]
+    if kind == 4:
+        return x[st.arange(x.shape[0])]
+    if kind == 5:
+        return x[x[:, 0] > 0] if d.values[0].shape[1] else x[1:]
+    return x[d.ids(n)]
+
+
+def _subset(d):
+    x = d.table()
+    return _read(d, x, d.values[0].shape[0])
+
+
+def _addend(d, s):
+    return d.pick(st.constant(d.pick(*FINITE)).astype(d.dtype()), s * 0.5, st.tanh(s))
+
+
+@case
+def set_to_inc(d):
+    s = _subset(d)
+    a = _addend(d, s)
+    return [
+        st.set_subtensor(s, s + a),
+        st.set_subtensor(s, a + s),
+        st.set_subtensor(s, s - a),
+        st.set_subtensor(s, a - s),
+    ]
+
+
+@case
+def set_sum_to_inc(d):
+    s = _subset(d)
+    a, b, c = (_addend(d, s) for _ in range(3))
+    return [st.set_subtensor(s, s + a + b), st.set_subtensor(s, a - (b - s)), st.set_subtensor(s, -a + s - b + c),
+            st.set_subtensor(s, s + a + s), st.set_subtensor(s, a - s), st.set_subtensor(s, -(a - s))]  # fmt: skip
+
+
+@case
+def set_cast_sum_to_inc(d):
+    s = _subset(d)
+    other = "float64" if d.dtype() == "float32" else "float32"
+    a = _addend(d, s).astype(other)
+    return [st.set_subtensor(s, (s.astype(other) + a).astype(d.dtype())), st.set_subtensor(s, s.astype(other) - a)]
+
+
+@case
+def set_zeros_to_inc(d):
+    x = d.table()
+    s = _read(d, st.zeros_like(x), d.values[0].shape[0])
+    return [st.set_subtensor(s, _addend(d, s) + 1)]
+
+
+@case
+def set_back(d):
+    s = _subset(d)
+    return [st.set_subtensor(s, s)]
+
+
+@case
+def inc_nothing(d):
+    s = _subset(d)
+    return [st.inc_subtensor(s, 0), st.inc_subtensor(s, st.zeros_like(s))]
+
+
+@case
+def write_nothing(d):
+    x = d.table()
+    empty = st.constant(np.zeros((0,), np.int64))
+    return [x[:0].set(d.floats((1,))), x[empty].inc(1.0), x[empty, d.ids(d.values[0].shape[1], 1)].set(2.0)]
+
+
+@case
+def set_all(d):
+    x = d.table()
+    n, m = d.values[0].shape
+    return [x[:].set(1.5), x[:, :].set(d.floats(d.pick((m,), (n, m), (1, m)))), x[:].set(st.tanh(x))]
+
+
+@case
+def inc_all(d):
+    x = d.table()
+    n, m = d.values[0].shape
+    return [x[:].inc(1.5), x[...].inc(d.floats(d.pick((m,), (n, m), (1, m))))]
+
+
+@case
+def inc_all_zeros(d):
+    x = d.table()
+    return [st.zeros_like(x)[:].inc(x), st.zeros_like(x)[:].inc(1.0)]
+
+
+# --- reads and writes that meet
+
+
+@case
+def read_of_set(d):
+    s = _subset(d)
+    key = s.params["index"].key(s.inputs[1:])
+    return [s.set(_addend(d, s) + 1)[key], s.set(2.0)[key]]
+
+
+@case
+def read_of_inc(d):
+    s = _subset(d)
+    key = s.params["index"].key(s.inputs[1:])
+    return [s.inc(_addend(d, s))[key], s.inc(2.0)[key]]
+
+
+@case
+def read_of_table_inc(d):
+    value = d.array((4, 2), d.dtype())
+    x = st.shared(value, name="table")
+    i = d.ids(4)
+    y = st.broadcast_to(d.floats((2,)), (i.shape[0], 2))
+    w = x[i].inc(y)
+    return [w[d.ids(4)], w[i], w[i].inc(1.0)[d.ids(4), 1]]
+
+
+@case
+def read_beside_write(d):
+    x = d.floats((4, 3), known=True)
+    ids = st.constant(np.array([d.number(0, 1), d.pick(0, 1, 9)]))
+    return [
+        x[:2].set(1.0)[2:],
+        x[ids].inc(2.0)[3],
+        x[ids].set(2.0)[d.number(0, 3)],
+        x[:, 0].set(5.0)[:, 1:],
+        x[1].inc(1.0)[-1],
+    ]
+
+
+@case
+def set_over_write(d):
+    s = _subset(d)
+    key = s.params["index"].key(s.inputs[1:])
+    return [s.set(1.0)[key].set(_addend(d, s)), s.inc(1.0)[key].set(3.0)]
+
+
+@case
+def inc_over_inc(d):
+    s = _subset(d)
+    key = s.params["index"].key(s.inputs[1:])
+    return [s.inc(1.0)[key].inc(_addend(d, s)), s.inc(_addend(d, s))[key].inc(2.5)]
+
+
+@case
+def inc_over_set(d):
+    s = _subset(d)
+    key = s.params["index"].key(s.inputs[1:])
+    return [s.set(_addend(d, s))[key].inc(1.5), s.set(1.0)[key].inc(_addend(d, s))]
+
+
+@case
+def read_of_read(d):
+    shape = d.shape(3, least=1)
+    x = d.floats(shape, known=d.pick(True, True, False))
+
+    def part():
+        return slice(d.pick(None, 0, 1, -2, 3), d.pick(None, 2, -1, 9), d.pick(None, 2, -1, -2))
+
+    inner = x[part(), part()]
+    k = d.pick(0, -1, 1, 7)
+    i = d.ids(shape[0])
+    return [inner[part(), part(), part()], inner[k], inner[:, np.array([0, k])], x[i][:, part()], x[i][..., 0],
+            x[:, i][part()],
+            x[:, :, 0][i], x[i, :, i][:, part()]]  # fmt: skip
+
+
+@case
+def range_is_slice(d):
+    x = d.table()
+    r = st.arange(d.number(0, 2), d.number(0, 5), d.number(1, 2))
+    c = st.constant(np.arange(d.number(0, 2), 4, d.pick(1, 2))[:: d.pick(1, -1)])
+    return [x[r], x[c], x[st.arange(x.shape[0])], x[:, r], x[r].inc(1.0), x[c].set(2.0), x[r, d.ids(3, 1)]]
+
+
+@case
+def read_elementwise(d):
+    x = d.table()
+    n, m = d.values[0].shape
+    y = d.floats(d.pick((n, m), (m,), (1, m), (n, 1)))
+    i = d.ids(n)
+    one = d.floats((1, m), known=True)
+    return [
+        (x * 2 + y)[i],
+        st.tanh(x)[1:],
+        (st.exp(x) * x)[i, d.ids(m, 1)],
+        (one + one)[i],
+        (-one)[:0],
+        x.astype("float32")[0],
+    ]
+
+
+@case
+def read_broadcast(d):
+    x = d.floats((1, d.number(0, 3)), known=True)
+    wide = st.broadcast_to(x, (3, d.values[0].shape[1]))
+    i = d.ids(3)
+    return [wide[1:], wide[i], wide[[0, 2]], wide[:, 1:], wide[st.arange(2)], st.full((4, 2), 1.5)[d.pick(0, 3, 4)]]
+
+
+@case
+def read_transposed(d):
+    x = d.floats(d.shape(3, least=1))
+    n, m, k = d.values[0].shape
+    t = x.transpose((2, 0, 1))
+    return [t[d.ids(k)], t[:, d.ids(n), 1:], t[d.ids(k, 2), :, d.ids(m, 2)], x.T[0], t[d.ids(k, 2), d.ids(n, 2)]]
+
+
+@case
+def read_product(d):
+    a, b = d.floats((d.number(1, 4), 2), pool=FINITE), d.floats((d.number(2, 2), 3), pool=FINITE)
+    n = d.values[0].shape[0]
+    return [(a @ b)[d.ids(n)], (a @ b)[1:], (a @ b)[:, d.ids(3)], (a @ b)[d.ids(n, 1)[0], 1:], (a @ b)[0, 1]]
+
+
+@case
+def read_reduced(d):
+    x = d.floats(d.shape(3, least=1), pool=FINITE)
+    n, m, k = d.values[0].shape
+    return [x.sum(1)[d.ids(n)], x.max(2)[:, d.ids(m)], x.sum(0)[d.ids(m, 2), d.ids(k, 2)], st.softmax(x, 1)[d.ids(n)],
+            st.log_softmax(x)[:, 0], x.min(0)[d.ids(m, 1)[0]], st.softmax(x, 0)[d.ids(n)]]  # fmt: skip
+
+
+@case
+def read_expanded(d):
+    x = d.table()
+    n = d.values[0].shape[0]
+    return [st.expand_dims(x, 1)[d.ids(n)], st.expand_dims(x, (0, 2))[:, d.ids(n), :, 1:], st.expand_dims(x, 0)[0]]
+
+
+@case
+def read_joined(d):
+    a, b = d.floats((2, 3), known=True), d.floats((3, 3), known=True)
+    j = st.concatenate([a, b])
+    return [
+        j[:2],
+        j[2:],
+        j[1:3],
+        j[d.pick(0, 3, -1, 5)],
+        j[3, d.ids(3, 2)],
+        st.concatenate([a, a], 1)[:, 3:],
+        j[::-1][:2],
+    ]
+
+
+@case
+def sum_of_masked(d):
+    x = d.table()
+    n, m = d.values[0].shape
+    mask = d.given(d.array((d.pick(n, n, n, n + 1),), "bool"))
+    y = x * 2
+    return [y[mask].sum(), y[mask].sum(0), y[:, d.given(d.array((m,), "bool"))].sum(1), y[mask].sum(1)]
+
+
+# --- stable forms with conditions
+
+
+@case
+def log_of_read_softmax(d):
+    x = d.floats(d.shape(least=1), pool=FINITE)
+    n, m = d.values[0].shape
+    p = st.softmax(x)
+    return [st.log(p[d.ids(n)]), st.log(p[st.arange(n), d.ids(m, n)])]
+
+
+@case
+def gradient_of_log_softmax(d):
+    x = d.floats(d.shape(least=1), pool=FINITE, known=True)
+    p = st.softmax(x)
+    c = d.floats(d.values[0].shape, known=True)
+    over = c / p
+    return [p * (over - (over * p).sum(1, keepdims=True)), (over - (p * over).sum(1, keepdims=True)) * p]
+
+
+@case
+def gradient_of_picked_log_softmax(d):
+    x = d.floats(d.shape(least=1), pool=FINITE, known=True)
+    n, m = d.values[0].shape
+    p = st.softmax(x)
+    rows, y = st.arange(n), d.ids(m, n)
+    read = p[rows, y]
+    over = 2.0 / read
+    w = st.zeros_like(p)[rows, y].inc(over)
+    product = st.zeros_like(p)[rows, y].inc(over * read)
+    return [p * (w - product.sum(1, keepdims=True))]
+
+
+# --- equations make their own cases
+
+
+def _equation_case(name):
+    left, _ = EQUATIONS[name]
+    keeps = RULES[name].keeps
+
+    def build(d):
+        shape = d.shape(2, least=1)
+        dtype = d.pick("int32", "bool") if "invert" in str(left) else d.dtype()
+        if dtype == "float64" and keeps == "value":
+            dtype = d.pick("float64", "int64")
+        pool = [0.25, 1.0, 3.0, 0.5] if keeps == "stabilize" else None
+        leaves = {}
+
+        def make(pattern):
+            if pattern.letter:
+                if pattern.letter not in leaves:
+                    leaves[pattern.letter] = d.given(
+                        d.array(d.pick(shape, (1, shape[1])) if len(leaves) else shape, dtype, pool)
+                    )
+                return leaves[pattern.letter]
+            if pattern.number is not None:
+                return st.constant(pattern.number, dtype=dtype)
+            return OPS[pattern.op](*map(make, pattern.args), **{k: (1,) for k, _ in pattern.params})
+
+        return [make(left)]
+
+    return build
+
+
+for _name in EQUATIONS:
+    CASES[_name] = _equation_case(_name)

@@ -1,0 +1,171 @@
+"""Shared variables: whose arrays they are, and what they accept."""
+
+import numpy as np
+import pytest
+
+import subtensor as st
+from subtensor.errors import DTypeError, ShapeError
+
+A = np.arange(6.0).reshape(2, 3)
+
+
+def test_values_are_copied_in_and_out():
+    given = A.copy()
+    t = st.shared(given, name="t")
+    given[:] = 9
+    np.testing.assert_array_equal(t.get_value(), A)
+    taken = t.get_value()
+    taken[:] = 9
+    np.testing.assert_array_equal(t.get_value(), A)
+    new = A * 2
+    t.set_value(new)
+    new[:] = 9
+    np.testing.assert_array_equal(t.get_value(), A * 2)
+
+
+@pytest.mark.parametrize("stepped", [False, True])
+def test_the_same_holds_once_a_function_has_used_them(stepped):
+    t = st.shared(A, name="t")
+    f = st.function([], t, updates=[(t, t[0].inc(1.0))])
+    if stepped:
+        f()
+    before = t.get_value()
+    held = t.get_value()
+    given = before * 1
+    t.set_value(given)
+    f()
+    np.testing.assert_array_equal(held, before)
+    np.testing.assert_array_equal(given, before)
+
+
+def test_borrowed_values():
+    given = A.copy()
+    t = st.shared(given, borrow=True)
+    assert t.get_value(borrow=True) is given
+    new = A * 3
+    t.set_value(new, borrow=True)
+    assert t.get_value(borrow=True) is new
+    for odd in (A.T, np.broadcast_to(A[0], (2, 3)), A[:, ::-1], A.astype(">f8")):
+        s = st.shared(odd, borrow=True)
+        inside = s.get_value(borrow=True)
+        assert inside.flags.c_contiguous
+        assert inside.flags.writeable
+        assert inside.dtype.isnative
+        assert not np.shares_memory(inside, odd)
+        np.testing.assert_array_equal(inside, odd)
+        s.set_value(odd, borrow=True)
+        np.testing.assert_array_equal(s.get_value(), odd)
+    frozen = A.copy()
+    frozen.setflags(write=False)
+    s = st.shared(frozen, borrow=True)
+    st.function([], updates=[(s, s[0].inc(1.0))])()
+    np.testing.assert_array_equal(frozen, A)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "shape"),
+    [
+        (3, "int64", ()),
+        (True, "bool", ()),
+        (1.5, "float64", ()),
+        ([1, 2], "int64", (2,)),
+        ([[1.0]], "float64", (1, 1)),
+        (np.float32(2), "float32", ()),
+        (np.zeros((0, 3), "int8"), "int8", (0, 3)),
+        ([], "float64", (0,)),
+        (np.zeros(2, ">i4"), "int32", (2,)),
+    ],
+)
+def test_dtypes_and_shapes(value, dtype, shape):
+    s = st.shared(value)
+    assert s.dtype == dtype
+    assert s.shape_static == shape
+    assert s.get_value().dtype == np.dtype(dtype)
+    np.testing.assert_array_equal(s.get_value(), value)
+    assert type(s.get_value()) is np.ndarray
+
+
+def test_a_python_float_alone_is_floatX(monkeypatch):
+    monkeypatch.setattr(st.config, "floatX", "float32")
+    assert st.shared(1.0).dtype == "float32"
+    assert st.shared(np.float64(1.0)).dtype == "float64"
+    assert st.shared(1.0, dtype="float16").dtype == "float16"
+
+
+@pytest.mark.parametrize(
+    "value", ["a", None, 1j, [1, None], {"a": 1}, np.array("2020-01-01", "M8[D]"), [[1], [1, 2]], object()]
+)
+def test_values_that_are_no_numbers(value):
+    with pytest.raises(DTypeError):
+        st.shared(value)
+    s = st.shared(1.0)
+    with pytest.raises((DTypeError, ShapeError)):
+        s.set_value(value)
+    assert s.get_value() == 1.0
+
+
+def test_a_symbolic_value_is_refused():
+    with pytest.raises(DTypeError, match="symbolic"):
+        st.shared(st.dscalar("x"))
+    with pytest.raises(DTypeError):
+        st.shared(1.0).set_value(st.dscalar("x"))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "fits"),
+    [
+        ("float32", 1, True),
+        ("float32", 0.1, True),
+        ("float32", np.float64(0.1), False),
+        ("float32", np.int64(1), False),
+        ("float64", np.float32(0.5), True),
+        ("int8", 100, True),
+        ("int8", 200, False),
+        ("int8", 1.0, False),
+        ("int8", np.int64(1), False),
+        ("int64", np.int8(1), True),
+        ("uint8", -1, False),
+        ("bool", True, True),
+        ("bool", 1, False),
+        ("int64", True, True),
+    ],
+)
+def test_what_set_value_accepts(dtype, value, fits):
+    s = st.shared(np.zeros((), dtype), name="s")
+    if fits:
+        s.set_value(value)
+        assert s.get_value() == np.asarray(value).astype(dtype)
+        assert s.get_value().dtype == dtype
+    else:
+        with pytest.raises(DTypeError, match=rf"set_value: s holds {dtype}, got .*astype\('{dtype}'\)"):
+            s.set_value(value)
+        assert s.get_value() == 0
+
+
+def test_shapes_that_set_value_accepts():
+    fixed, open_ = st.shared(A, name="fixed"), st.shared(A, name="open", shape=(None, 3))
+    open_.set_value(np.zeros((7, 3)))
+    for s, bad in ((fixed, np.zeros((7, 3))), (open_, np.zeros((2, 4))), (open_, np.zeros(3))):
+        with pytest.raises(ShapeError, match=rf"set_value: {s.name} has shape \(.*\), got a value of shape"):
+            s.set_value(bad)
+    with pytest.raises(ShapeError, match=r"shape \(4, \?\), got a value of shape \(2, 3\)"):
+        st.shared(A, shape=(4, None))
+
+
+def test_functions_see_set_value():
+    s = st.shared(1.0, name="s")
+    f = st.function([], s * 2, updates=[(s, s + 1)])
+    assert f() == 2
+    s.set_value(10.0)
+    assert f() == 20
+    assert s.get_value() == 11
+
+
+def test_zero_dimensional_state():
+    s = st.shared(0)
+    f = st.function([], s, updates=[(s, s + 1)])
+    assert [int(f()) for _ in range(3)] == [0, 1, 2]
+    assert s.get_value().shape == ()
+    value = s.get_value()
+    value[...] = 99
+    assert s.get_value() == 3
