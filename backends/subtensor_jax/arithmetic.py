@@ -68,14 +68,17 @@ def where(condition: Array, x: Array, y: Array) -> Array:
 
 
 def is_unsigned(x: Array) -> bool:
+    """Whether x holds no negative numbers by its dtype."""
     return x.dtype.kind in "bu"
 
 
 def negate(x: Array) -> Array:
+    """``-x``; unsigned integers wrap around."""
     return lax.neg(x)
 
 
 def absolute(x: Array) -> Array:
+    """``abs(x)``; bools and unsigned integers are their own."""
     return x if is_unsigned(x) else lax.abs(x)
 
 
@@ -95,21 +98,25 @@ def truncate(x: Array) -> Array:
 
 
 def add(x: Array, y: Array) -> Array:
+    """``x + y``; for bools, or."""
     x, y = together(x, y)
     return lax.bitwise_or(x, y) if x.dtype == bool else lax.add(x, y)
 
 
 def multiply(x: Array, y: Array) -> Array:
+    """``x * y``; for bools, and."""
     x, y = together(x, y)
     return lax.bitwise_and(x, y) if x.dtype == bool else lax.mul(x, y)
 
 
 def maximum(x: Array, y: Array) -> Array:
+    """The larger; NaN where there is one."""
     x, y = together(x, y)
     return lax.max(x, y)
 
 
 def minimum(x: Array, y: Array) -> Array:
+    """The smaller; NaN where there is one."""
     x, y = together(x, y)
     return lax.min(x, y)
 
@@ -192,11 +199,13 @@ def _integer_power(x: Array, y: Array) -> Array:
 
 
 def left_shift(x: Array, y: Array) -> Array:
+    """``x << y``; 0 where y is as large as the width."""
     x, y = together(x, y)
     return lax.shift_left(x, y)
 
 
 def right_shift(x: Array, y: Array) -> Array:
+    """``x >> y``; 0 or -1 where y is as large as the width."""
     x, y = together(x, y)
     return lax.shift_right_logical(x, y) if is_unsigned(x) else lax.shift_right_arithmetic(x, y)
 
@@ -204,7 +213,8 @@ def right_shift(x: Array, y: Array) -> Array:
 def digamma(x: Array) -> Array:
     """The derivative of log gamma; the pole at 0 is signed, as in SciPy."""
     at_zero = lax.eq(x, _zeros(x))
-    pole = where(lax.lt(lax.div(broadcast(full_like(x, 1), x.shape), x), _zeros(x)), full_like(x, math.inf), full_like(x, -math.inf))
+    negative = lax.lt(lax.div(broadcast(full_like(x, 1), x.shape), x), _zeros(x))
+    pole = where(negative, full_like(x, math.inf), full_like(x, -math.inf))
     return where(at_zero, pole, lax.digamma(x))
 
 

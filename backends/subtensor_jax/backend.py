@@ -41,7 +41,8 @@ class JaxBackend:
         """
         taken = sorted(OPERATIONS & set(lowerings))
         if taken:
-            raise PluginError(f"the JAX backend lowers {', '.join(taken)} itself; a plugin's lowering cannot replace it")
+            names = ", ".join(taken)
+            raise PluginError(f"the JAX backend lowers {names} itself; a plugin's lowering cannot replace it")
         return Executable(program, lowerings, strict=self.is_strict())
 
     def is_strict(self) -> bool:

@@ -40,8 +40,8 @@ STATIC: Mapping[str, Callable[..., Any]] = {
     "cast": lambda x, dtype: np.asarray(x).astype(dtype),
     "copy": lambda x: x,
     "stack": lambda *xs: np.array(xs),
-    "sum": lambda x, axes: np.add.reduce(x, axes),
-    "prod": lambda x, axes: np.multiply.reduce(x, axes),
+    "sum": lambda x, axes: np.add.reduce(x, axis=axes),
+    "prod": lambda x, axes: np.multiply.reduce(x, axis=axes),
     "subtensor": lambda x, *inputs, index: np.asarray(x)[index.key(inputs)],
 }
 """What may be computed while tracing, from lengths and constants: scalars, and vectors of a few of them."""
@@ -53,9 +53,9 @@ WRITES = ("set_subtensor", "inc_subtensor")
 class Place:
     """A slice whose bounds are values.
 
-    user: the output slot of the instruction that takes it, or ``-1 - n`` for write number n of the commits. axis: of the
-    indexed tensor. source: slot of that tensor, whose length the host must know. bounds: start, stop and step, where a
-    ``Ref`` is a slot of the program.
+    user: the output slot of the instruction that takes it, or ``-1 - n`` for write number n of the commits. axis: of
+    the indexed tensor. source: slot of that tensor, whose length the host must know. bounds: start, stop and step,
+    where a ``Ref`` is a slot of the program.
     """
 
     user: int
@@ -110,8 +110,8 @@ def index_args(i: Instruction) -> tuple[Index, tuple[int, ...]] | None:
 class Binding:
     """The stages of a program.
 
-    stages: in order. stage: for each slot, the number of the stage in which it is computed (0 for leaves). static: for each
-    slot, whether it is known while tracing. writes: all writes of the commits, with the slot of their variable.
+    stages: in order. stage: for each slot, the number of the stage in which it is computed (0 for leaves). static: for
+    each slot, whether it is known while tracing. writes: all writes of the commits, with the slot of their variable.
     """
 
     def __init__(self, program: Program) -> None:

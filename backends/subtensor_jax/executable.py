@@ -1,9 +1,9 @@
 """Programs as something that runs: stages one after the other, then the commit.
 
-The last stage and the writes of the commits are one jitted function (``_Fused``): the tables that are written to are donated, and a
-flag, whether every position is in range, chooses between the written tables and the old ones. Where XLA would copy a
-table for that, or where variables exchange values, the writes are a jitted function of their own, which is called when
-the flag has been read (``_Split``).
+The last stage and the writes of the commits are one jitted function (``_Fused``): the tables that are written to are
+donated, and a flag, whether every position is in range, chooses between the written tables and the old ones. Where XLA
+would copy a table for that, or where variables exchange values, the writes are a jitted function of their own, which is
+called when the flag has been read (``_Split``).
 """
 
 from __future__ import annotations
@@ -119,9 +119,7 @@ def moves(program: Program) -> list[tuple[int, int]]:
     """Pairs (variable, variable whose old value it gets as it is)."""
     shared = range(program.first_shared, program.first_constant)
     return [
-        (c.shared, c.value - program.first_shared)
-        for c in program.commits
-        if c.value is not None and c.value in shared
+        (c.shared, c.value - program.first_shared) for c in program.commits if c.value is not None and c.value in shared
     ]
 
 
@@ -150,7 +148,7 @@ def _to_caller(values: Sequence[Any]) -> Outputs:
 
 
 def _jit(function: Callable[..., Any], donated: int, *, keyed: bool) -> Any:
-    """`function`, of a key and arrays, jitted; the first arrays are donated. Where it is not keyed, the key is empty."""
+    """`function`, of a key and arrays, jitted; the first arrays are donated. Unless keyed, the key is the empty one."""
     if keyed:
         places = tuple(range(1, 1 + donated))
         return jax.jit(function, static_argnums=0, donate_argnums=places, compiler_options=_compiler_options())
@@ -174,9 +172,10 @@ class _Fused:
         others = [s for s in self.part.arguments if s not in self.tables]
         self.read = [s - first for s in others if first <= s < program.first_constant]
         self.given = [s for s in others if s < first]
-        self.others = [*(first + n for n in self.read), *self.given, *(s for s in others if s >= program.first_constant)]
+        rest = [s for s in others if s >= program.first_constant]
+        self.others = [*(first + n for n in self.read), *self.given, *rest]
         self.all_given = self.given == list(range(len(program.inputs)))
-        self.plain = self.part.is_plain and (self.others == [*(first + n for n in self.read), *self.given, *whole.big])
+        self.plain = self.part.is_plain and rest == whole.big
         self.jitted = _jit(self._traced, len(self.tables), keyed=not self.plain)
         fixed = all(None not in v.type.shape for v in program.shared)
         self.is_quick = self.plain and fixed and not self.read and not whole.big and self.all_given
@@ -224,7 +223,8 @@ class _Fused:
     def _any(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         """A call in full generality: new shapes, stages, values that decide on shapes."""
         whole = self.whole
-        key, starts = EMPTY_KEY, []
+        key: Key = EMPTY_KEY
+        starts: list[Any] = []
         rest: Sequence[Any]
         if self.plain:
             rest = [*[cells[n].data for n in self.read], *[inputs[s] for s in self.given], *whole.big_constants()]
@@ -272,7 +272,7 @@ class _Fused:
 
 
 class _Split:
-    """The last stage, which takes nothing over; then, when its flag has been read, the writes as a function of their own."""
+    """The last stage, which takes nothing over; then, when its flag has been read, the writes as their own function."""
 
     def __init__(self, whole: Executable) -> None:
         self.whole = whole
@@ -320,9 +320,11 @@ class _Split:
                 self.jitted.lower(*args).compile()
         new = [self._new(slots[c.value]) for c in self.replaced if c.value is not None]
         new += [cells[source].data for _, source in self.moved]
-        targets = [cells[n] for n in (*(c.shared for c in (*self.written, *self.replaced)), *(n for n, _ in self.moved))]
+        numbers = [*(c.shared for c in (*self.written, *self.replaced)), *(n for n, _ in self.moved)]
+        targets = [cells[n] for n in numbers]
         outputs = _to_caller([slots[o] for o in self.program.outputs])
-        jax.block_until_ready(new)
+        for value in new:
+            value.block_until_ready()
         written = chain.from_iterable(starmap(self.jitted, (args,))) if self.tables else ()
         with nullcontext() if known else deferred_interrupts():
             commit(targets, chain(written, new))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A function of subtensor as a pure function of JAX, for the user's own ``jit``, ``grad``, ``vmap``, ``scan`` and sharding."""
+"""A function of subtensor as a pure function of JAX, for the user's own ``jit``, ``grad``, ``vmap`` and ``scan``."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ class PureFunction:
         binding = Binding(program)
         self.program = program
         self.variables: tuple[SharedVariable, ...] = program.shared
-        self.part = Part(Setting(binding, lowerings, strict, _no_rows), binding.stages[-1], program.outputs, writes=True)
+        setting = Setting(binding, lowerings, strict, _no_rows)
+        self.part = Part(setting, binding.stages[-1], program.outputs, writes=True)
         if binding.last or binding.stages[-1].host:
             raise Unsupported("dynamic_shapes", self._why_not(binding))
 
     def _why_not(self, binding: Binding) -> str:
         hosted = [binding.made[s].node for s in sorted(binding.hosted)]
-        cause = f"{hosted[0].label}, made at {hosted[0].place}" if hosted else "a length or a slice bound that is computed"
+        cause = f"{hosted[0].label}, made at {hosted[0].place}" if hosted else "a length or a slice bound"
         return (
             f"{self.name}: to_jax needs shapes that follow from the shapes of the arguments, but {cause}, depends on a "
             "value; write it with where() instead of a mask, or call the function itself"
@@ -121,7 +122,9 @@ class PureFunction:
         results = change(*tables) if ok is None or not changed else lax.cond(ok, change, lambda *kept: kept, *tables)
         for c, table in zip(changed, results, strict=True):
             new[c.shared] = table
-        return tuple(new), self.function._pack(tuple(o if ok is None else _poisoned(jnp.asarray(o), ok) for o in outputs))
+        if ok is not None:
+            outputs = [_poisoned(jnp.asarray(o), ok) for o in outputs]
+        return tuple(new), self.function._pack(tuple(outputs))  # noqa: SLF001  # the form of its outputs
 
     def _given(self, leaf: Variable, value: Any) -> Array:
         x = jnp.asarray(value)
@@ -146,9 +149,9 @@ def _no_rows(*_: Any) -> Any:
 def to_jax(function: Function) -> PureFunction:
     """A function of subtensor as a pure function ``(state, *inputs) -> (state, outputs)`` of JAX.
 
-    function: made by ``subtensor.function``, for any backend. A state is a tuple of arrays, one for each of the result's
-    ``variables``; ``initial()`` gives their present values and ``store(state)`` puts new ones back. Nothing else is read or
-    written. Outputs have the form of the function's own.
+    function: made by ``subtensor.function``, for any backend. A state is a tuple of arrays, one for each of the
+    result's ``variables``; ``initial()`` gives their present values and ``store(state)`` puts new ones back. Nothing
+    else is read or written. Outputs have the form of the function's own.
 
     Raises Unsupported where a shape depends on a value (a mask, ``arange(n)``), for JAX's transformations cannot follow
     it; raises DTypeError where the program needs float64 and 64-bit types are off.

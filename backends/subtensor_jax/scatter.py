@@ -1,8 +1,8 @@
 """Reading and writing parts of arrays: one gather or scatter for any index, with NumPy's layout of the result.
 
-Positions have been checked, and negative ones wrapped, before they come here. Where an element is written twice, the last write
-wins, and increments add up in the order in which they stand: XLA's scatter does so on CPU. Where a device promises no
-order, `strict` sorts the writes first.
+Positions have been checked, and negative ones wrapped, before they come here. Where an element is written twice, the
+last write wins, and increments add up in the order in which they stand: XLA's scatter does so on CPU. Where
+a device promises no order, `strict` sorts the writes first.
 """
 
 from __future__ import annotations
@@ -136,14 +136,9 @@ class Selection:
         """One number for each index vector, equal where they select the same elements: int64, flat."""
         wide = math.prod(self.shape[axis] for axis in self.indexed) >= 2**31
         dtype = dtype_of(INDEX) if wide else np.dtype(np.int32)
-        key = None
-        for axis in self.indexed:
-            column = self.column(axis, dtype)
-            key = (
-                column
-                if key is None
-                else lax.add(lax.mul(key, lax.full(key.shape, self.shape[axis], dtype)), column)
-            )
+        key: Array = self.column(self.indexed[0], dtype)
+        for axis in self.indexed[1:]:
+            key = lax.add(lax.mul(key, lax.full(key.shape, self.shape[axis], dtype)), self.column(axis, dtype))
         return jnp.reshape(key, (-1,))
 
     @property
@@ -216,9 +211,7 @@ def put(x: Array, y: Array, s: Selection, kind: str, *, strict: bool = False) ->
     unique = not s.repeats
     if strict and not unique:
         return _put_strictly(x, y, s, kind)
-    return _scatter(kind, x.dtype)(
-        x, vectors, y, s.scattering, unique_indices=unique, mode=_IN_BOUNDS
-    )
+    return _scatter(kind, x.dtype)(x, vectors, y, s.scattering, unique_indices=unique, mode=_IN_BOUNDS)
 
 
 def _put_box(x: Array, y: Array, s: Selection, kind: str) -> Array:
@@ -237,7 +230,7 @@ def _sum(x: Array, y: Array) -> Array:
 def _scatter(kind: str, dtype: Any) -> Callable[..., Array]:
     if kind == "set":
         return lax.scatter
-    return _scatter_or if dtype == bool else lax.scatter_add
+    return _scatter_or if np.dtype(dtype).kind == "b" else lax.scatter_add
 
 
 def _scatter_or(x: Array, vectors: Array, y: Array, *args: Any, **options: Any) -> Array:

@@ -47,8 +47,8 @@ class ShapeCount:
         varying = [name for name in names if len({repr(lengths.get(name)) for lengths in self.seen}) > 1]
         warnings.warn(
             f"{self.program.name}: compiled for {len(self.seen)} different shapes; what varies is "
-            f"{', '.join(varying) or 'the shape of an intermediate value'}. Each compilation takes 0.1 s or more: pad to "
-            "a few lengths, or build this function with backend='numpy', which compiles nothing",
+            f"{', '.join(varying) or 'the shape of an intermediate value'}. Each compilation takes 0.1 s or more: pad "
+            "to a few lengths, or build this function with backend='numpy', which compiles nothing",
             RecompilationWarning,
             stacklevel=_caller_level(),
         )

@@ -1,7 +1,7 @@
 """The stages of a program: each is prepared by the host and then runs as one jitted function.
 
-A stage takes arrays by slot and gives arrays by slot. It is compiled for the shapes of its arguments, and for its *key*:
-the values of earlier stages that decide on shapes.
+A stage takes arrays by slot and gives arrays by slot. It is compiled for the shapes of its arguments, and for its
+*key*: the values of earlier stages that decide on shapes.
 """
 
 from __future__ import annotations
@@ -164,9 +164,7 @@ class Part:
 
     def _span(self, place: Place, slots: Slots) -> Span:
         program = self.binding.program
-        bounds = (
-            int(fetched(program, slots, b.slot)) if isinstance(b, Ref) else b for b in place.bounds
-        )
+        bounds = (int(fetched(program, slots, b.slot)) if isinstance(b, Ref) else b for b in place.bounds)
         return span_of(slice(*bounds), np.shape(slots[place.source])[place.axis])
 
     def run(self, slots: Slots) -> tuple[Key, list[Any]]:

@@ -1,7 +1,7 @@
 """Tracing the instructions of one stage: lengths are numbers here, and everything else is a traced array.
 
-What must hold at run time (positions in range, exponents that are not negative) is collected in ``Trace.flags``. What is
-already wrong while tracing raises. Which error the caller sees is not decided here: see ``subtensor.diagnosis``.
+What must hold at run time (positions in range, exponents that are not negative) is collected in ``Trace.flags``. What
+is already wrong while tracing raises. Which error the caller sees is not decided here: see ``subtensor.diagnosis``.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ Spans = Mapping[tuple[int, int], Span]
 class Trace:
     """One pass over instructions.
 
-    values: arrays by slot; grows. known: values, by slot, that the stage is compiled for. spans: slices whose bounds the
-    host has read, by user and axis (see ``binding.Place``). strict: do not rely on the order of writes.
+    values: arrays by slot; grows. known: values, by slot, that the stage is compiled for. spans: slices whose bounds
+    the host has read, by user and axis (see ``binding.Place``). strict: do not rely on the order of writes.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ def _arange(t: Trace, i: Instruction) -> Array:
     start, stop, step = (t.number(a) for a in i.args)
     dtype = dtype_of(i.type.dtype)
     if dtype.kind not in "iu":
-        return np.arange(start, stop, step, dtype)
+        return np.arange(start, stop, step, dtype=i.type.dtype)
     n = len(range(int(start), int(stop), int(step)))
     numbers = lax.iota(dtype, n)
     if step != 1:

@@ -42,7 +42,8 @@ def programs(draw):
     steps = draw(
         st_.lists(st_.one_of(st_.sampled_from(sorted(UNARY)), st_.sampled_from(sorted(BINARY))), min_size=1, max_size=5)
     )
-    key = draw(st_.sampled_from(("rows", "elements", "columns", "mask", "slice", "row", "two slices", "mask of values")))
+    keys = ("rows", "elements", "columns", "mask", "slice", "row", "two slices", "mask of values")
+    key = draw(st_.sampled_from(keys))
     return {
         "dtype": dtype,
         "index dtype": draw(st_.sampled_from(("int8", "int32", "int64", "uint8"))),

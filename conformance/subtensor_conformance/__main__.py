@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.list:
             return _list(options)
         if not options.backend:
-            raise UsageError("no backend is named; use --backend NAME, as `subtensor backends` lists them")
+            _check_name(None)
         for name in options.backend:
             _check_name(name)
         if options.random is not None:
@@ -77,7 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _check_name(name: str) -> None:
+def _check_name(name: str | None) -> None:
+    if name is None:
+        raise UsageError("no backend is named; use --backend NAME, as `subtensor backends` lists them")
     if name.startswith(PREFIX):
         known = [PREFIX + n for n in (*ALL, UNMUTATED)]
     else:
@@ -124,15 +126,13 @@ def _self_test(options: argparse.Namespace) -> int:
 
 def _random(options: argparse.Namespace) -> int:
     try:
-        from subtensor_conformance.random_lane import explore  # needs hypothesis, which may be absent
+        from subtensor_conformance.random_lane import explore  # noqa: PLC0415  # needs hypothesis
     except ImportError as error:
         raise UsageError(f"--random needs hypothesis ({error}); pip install 'subtensor[conformance]'") from error
     found = explore(options.backend, options.random, options.seed)
     for text in found:
         print(text)
-    print(
-        f"{options.random} random programs on {', '.join(options.backend)}: {len(found) or 'no'} finding{'s' * (len(found) > 1)}"
-    )
+    print(f"{options.random} random programs on {', '.join(options.backend)}: {len(found) or 'no'} findings")
     return NOT_CONFORMANT if found else 0
 
 

@@ -1,7 +1,7 @@
 """Cases: programs, arguments and bounds as data.
 
-The source of a program is Python over the case's names and ``st``. It is evaluated twice: with ``st`` the frontend, which
-builds a graph, and with ``st`` the oracle, which loops.
+The source of a program is Python over the case's names and ``st``. It is evaluated twice: with ``st`` the frontend,
+which builds a graph, and with ``st`` the oracle, which loops.
 """
 
 from __future__ import annotations
@@ -130,8 +130,8 @@ def _noise(seed: int) -> int:
 
 
 def numbers(n: int, dtype: str, seed: int = 0) -> tuple[Number, ...]:
-    """`n` distinct-looking numbers. Floats have few digits, so that sums of some dozens of them are exact; in float64 one
-    digit lies beyond float32.
+    """`n` distinct-looking numbers. Floats have few digits, so that sums of some dozens of them are exact; in
+    float64 one digit lies beyond float32.
     """
     result: list[Number] = []
     for i in range(n):

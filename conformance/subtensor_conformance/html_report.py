@@ -39,8 +39,7 @@ def page(report: Report) -> str:
         "<meta name='viewport' content='width=device-width'>",
         f"<title>Conformance of {escape(names)}</title><style>{_STYLE}</style></head><body>",
         f"<h1>Conformance of {escape(names)}</h1>",
-        f"<p class='meta'>{report.manifest.count} cases · profile {report.profile} · spec {SPEC_VERSION} · "
-        f"seed {report.seed} · manifest <code>{report.manifest.digest[:16]}</code></p>",
+        _plan(report),
         "<div class='badges'>",
         *(_badge(report, run) for run in report.runs),
         "</div>",
@@ -54,10 +53,18 @@ def page(report: Report) -> str:
     return "\n".join(parts)
 
 
+def _plan(report: Report) -> str:
+    return (
+        f"<p class='meta'>{report.manifest.count} cases · profile {report.profile} · spec {SPEC_VERSION} · "
+        f"seed {report.seed} · manifest <code>{report.manifest.digest[:16]}</code></p>"
+    )
+
+
 def _badge(report: Report, run: Run) -> str:
     bad = "" if run.exit_code == 0 else " bad"
     verdict = {0: "", 1: "not conformant; ", 2: "", 3: "declarations inconsistent; "}[run.exit_code]
-    return f"<div class='badge{bad}'><span>{escape(run.backend)}</span><span>{verdict}{escape(report.badge(run))}</span></div>"
+    words = escape(verdict + report.badge(run))
+    return f"<div class='badge{bad}'><span>{escape(run.backend)}</span><span>{words}</span></div>"
 
 
 def _matrix(report: Report) -> str:
@@ -103,7 +110,8 @@ def _failure(r: Result, backend: str) -> str:
     error = f"<p>Largest error: {r.error:.3g} units in the last place</p>" if r.error else ""
     return (
         f"<details><summary><code>{escape(r.id)}</code> · {r.state}{': ' + escape(r.kind) if r.kind else ''}</summary>"
-        f"<p>{escape(r.message)}</p>{error}{blocks}<details><summary>Script that reproduces it</summary><pre>{source}</pre></details></details>"
+        f"<p>{escape(r.message)}</p>{error}{blocks}<details><summary>Script that reproduces it</summary>"
+        f"<pre>{source}</pre></details></details>"
     )
 
 

@@ -32,7 +32,8 @@ def _case(r: Result, backend: str) -> str:
     if r.state == "unsupported":
         return f"{head}><skipped message={quoteattr(_clean(r.message))}/></testcase>"
     body = _clean(f"{r.message}\nexpected: {r.expected}\ngot: {r.got}")
-    return f"{head}><failure type={quoteattr(r.state)} message={quoteattr(_clean(r.message))}>{escape(body)}</failure></testcase>"
+    failure = f"<failure type={quoteattr(r.state)} message={quoteattr(_clean(r.message))}>{escape(body)}</failure>"
+    return f"{head}>{failure}</testcase>"
 
 
 def _clean(text: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as some
@@ -17,12 +18,15 @@ from subtensor import plugins
 from subtensor_conformance import case as data
 from subtensor_conformance.case import Call, Case, Value, array, paste
 from subtensor_conformance.check import check
+from subtensor_conformance.compare import to_array
 from subtensor_conformance.report import disagreement
 from subtensor_conformance.result import Result
 
 DTYPES = ("float64", "float32", "int32", "int64")
 UNARY = ("-{}", "st.square({})", "st.abs({})", "{}[::-1]", "{} * 2")
 BINARY = ("{} + {}", "{} - {}", "{} * {}", "st.maximum({}, {})", "st.minimum({}, {})", "st.where({} < {}, 1, 2)")
+
+OPERANDS = ("s", "w", "w", "2", "t.sum()")
 
 
 class Found(AssertionError):
@@ -54,6 +58,10 @@ def _indices(draw: Any, shape: tuple[int, ...]) -> tuple[list[str], list[tuple[s
     return parts, names
 
 
+def _arrays(names: list[tuple[str, Value]]) -> dict[str, Any]:
+    return {n: to_array(v) for n, v in names}
+
+
 @some.composite
 def programs(draw: Any) -> Case:
     """A case: a table, an index, a write of an expression over what was read, an output, and perhaps an update."""
@@ -67,10 +75,10 @@ def programs(draw: Any) -> Case:
         if draw(some.booleans()):
             expression = draw(some.sampled_from(UNARY[:3] + UNARY[4:])).format(f"({expression})")
         else:
-            expression = draw(some.sampled_from(BINARY)).format(
-                f"({expression})", draw(some.sampled_from(("s", "2", "t.sum()")))
-            )
+            expression = draw(some.sampled_from(BINARY)).format(f"({expression})", draw(some.sampled_from(OPERANDS)))
     expression = f"({expression}).astype({dtype!r})"
+    shaped = np.empty(shape)[eval(f"np.s_[{', '.join(parts)}]", {"np": np, **_arrays(names)})]  # noqa: S307  # ours
+    w = array(dtype, shaped.shape, 8)
     lets = [("s", subset), ("y", expression)]
     written = "s"
     for _ in range(draw(some.integers(1, 2))):
@@ -81,8 +89,8 @@ def programs(draw: Any) -> Case:
         written = f"{written}[{', '.join(parts)}]"
     if written.endswith("]"):
         written = f"{written}.inc(y)"
-    inputs = tuple(data.given(n, v) for n, v in names)
-    call = Call(tuple(v for _, v in names))
+    inputs = (*(data.given(n, v) for n, v in names), data.given("w", w))
+    call = Call((*(v for _, v in names), w))
     # products of few digits may need more digits than float32 has: those are compared within a bound
     bound = {} if dtype.startswith("int") else {"ulps": 16.0, "addends": 16}
     common: dict[str, Any] = {"inputs": inputs, "lets": tuple(lets), "calls": (call, call), **bound}
@@ -100,8 +108,8 @@ def programs(draw: Any) -> Case:
 def explore(backends: Sequence[str], count: int, seed: int = 0) -> list[str]:
     """Try `count` random programs on each backend, against the oracle and against one another.
 
-    seed: 0 for the same programs each time. Gives what was found, at most one finding, shrunk: the failure, and the case
-    as source.
+    seed: 0 for the same programs each time. Gives what was found, at most one finding, shrunk: the failure, and the
+    case as source.
     """
     for name in backends:
         plugins.get_backend(name)

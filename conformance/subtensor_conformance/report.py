@@ -88,6 +88,7 @@ _CASES = _Cases()
 
 
 def case_of(case_id: str) -> Case:
+    """The case of an id; KeyError where there is none."""
     return _CASES[case_id]
 
 
@@ -197,6 +198,7 @@ def _brief(r: Result, backend: str) -> dict[str, Any]:
 
 
 def disagreement(case: Case, a: Sequence[Any], b: Sequence[Any]) -> str:
+    """How what was observed on two backends differs by more than twice the bound; empty where it does not."""
     bound = Bound(2 * case.ulps, case.addends, 2 * case.absolute)
     pairs = list(zip(_flat(a), _flat(b), strict=False))
     for x, y in pairs:

@@ -73,7 +73,8 @@ def due(what, name, text, action):
 
 def script(case: Case, backend: str) -> str:
     """Source that builds the case's program, makes its calls, and compares with what the oracle says."""
-    about = f"Bound: {'exact' if not case.ulps and not case.absolute else f'{case.ulps:g} ulp x {case.addends} addends + {case.absolute:g}'}."  # one sentence
+    within = f"{case.ulps:g} ulp x {case.addends} addends + {case.absolute:g}"
+    about = f"Bound: {'exact' if not case.ulps and not case.absolute else within}."
     lines = [HEAD.replace("{id}", case.id).replace("{about}", about).replace("{backend!r}", repr(backend))]
     lines += [_declared(g) for g in case.inputs]
     for g in case.shared:

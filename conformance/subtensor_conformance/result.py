@@ -60,5 +60,6 @@ def encode(array: Any) -> list[Any]:
 
 
 def decode(item: list[Any]) -> Any:
+    """The array of what ``encode`` gave."""
     dtype, shape, bits = item
     return np.frombuffer(bytes.fromhex(bits), dtype=dtype).reshape(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -52,14 +53,12 @@ def plan(
     if capability is not None:
         cases = [c for c in cases if c.capability == capability]
     if seed:
-        random.Random(seed).shuffle(cases)  # an order, not a secret
+        random.Random(seed).shuffle(cases)  # noqa: S311  # an order, not a secret
     return cases
 
 
 def _close(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # for messages only
-
-    found = get_close_matches(name, list(known), n=1)
+    found = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
@@ -119,7 +118,7 @@ def _here(run: Run, backend: Any, cases: Sequence[Case], seen: Callable[[Result]
     with ExitStack() as held:
         try:
             if not isinstance(backend, str):
-                registered = plugins.register(_Plugin(backend), f"conformance of {run.backend}")
+                registered = plugins.register(_Plugin(backend))
                 held.callback(plugins.unregister, registered)
             found = plugins.get_backend(run.backend)
         except PluginError as error:

@@ -12,7 +12,7 @@ from subtensor_conformance.runner import run
 
 @dataclass(frozen=True)
 class Verdict:
-    """killed: whether the suite did what it should. by: the first case that failed for the reason it should, and why."""
+    """killed: whether the suite did what it should. by: the first case that failed for the right reason, and why."""
 
     name: str
     killed: bool

@@ -27,9 +27,9 @@ class Paint:
 class Bar:
     """One line that grows; nothing where the stream is no terminal."""
 
-    def __init__(self, stream: TextIO = sys.stderr) -> None:
-        self.stream = stream
-        self.paint = Paint(stream)
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stderr
+        self.paint = Paint(self.stream)
         self.failed = 0
 
     def __call__(self, backend: str, done: int, total: int, result: Result) -> None:
@@ -52,8 +52,9 @@ def cell(run: Run, area: str) -> str:
     return ", ".join(f"{counts[s]} {s}" for s in order if counts[s]) or "-"
 
 
-def show(report: Report, stream: TextIO = sys.stdout, most: int = 10) -> None:
+def show(report: Report, stream: TextIO | None = None, most: int = 10) -> None:
     """Print a report. most: how many failures of each backend are shown in full."""
+    stream = stream or sys.stdout
     paint = Paint(stream)
     out = stream.write
     out(f"\n{report.manifest.count} cases, profile {report.profile}, seed {report.seed}, ")
@@ -122,8 +123,7 @@ def _disagreements(report: Report, paint: Paint, stream: TextIO) -> None:
         stream.write(
             paint("\nWhere both pass, they agree with each other, bit for bit where the case is exact.\n", "good")
         )
-    for case, a, b, message in found[:20]:
-        stream.write(paint(f"≠ {case}", "bad") + f"  {a} and {b}: {message}\n")
+    stream.writelines(paint(f"≠ {case}", "bad") + f"  {a} and {b}: {message}\n" for case, a, b, message in found[:20])
 
 
 def reproduction(case_id: str, backend: str) -> str:

@@ -30,9 +30,9 @@ class _Worker:
     """A process and the lines that it writes."""
 
     def __init__(self, backend: str, ids: Sequence[str]) -> None:
-        self.errors = tempfile.TemporaryFile()  # closed by stop()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop()
         command = [sys.executable, "-m", "subtensor_conformance.worker"]
-        self.process = subprocess.Popen(  # our own module
+        self.process = subprocess.Popen(  # noqa: S603  # our own module
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, start_new_session=True
         )
         assert self.process.stdin is not None
@@ -43,7 +43,7 @@ class _Worker:
         self.stream = self.process.stdout
         self.buffer = b""
 
-    def line(self, limit: float) -> dict[str, Any] | None | str:
+    def line(self, limit: float) -> dict[str, Any] | str | None:
         """The next message; None at the end; ``"late"`` where it takes more than `limit` seconds."""
         deadline = time.monotonic() + limit
         while b"\n" not in self.buffer:

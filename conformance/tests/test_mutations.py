@@ -24,7 +24,8 @@ MUTATED = {
 }  # fmt: skip
 
 SWAPS = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
     ast.And: ast.Or, ast.Or: ast.And, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
 }  # fmt: skip
 
@@ -32,9 +33,11 @@ SWAPS = {
 def sites(tree):
     """Each place to mutate: the node's number, and what to do there."""
     for number, node in enumerate(ast.walk(tree)):
-        if isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
-            yield number, "operator"
-        elif isinstance(node, ast.BoolOp) or (isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS):
+        if (
+            (isinstance(node, ast.BinOp) and type(node.op) in SWAPS)
+            or isinstance(node, ast.BoolOp)
+            or (isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS)
+        ):
             yield number, "operator"
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "astype":
             yield number, "cast"

@@ -28,7 +28,24 @@ def test_it_imports_nothing_but_the_standard_library_and_itself(path):
             assert node.func.id not in ("__import__", "eval", "exec"), path.name
 
 
-DTYPES = [*("bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split())]
+DTYPES = [
+    *(
+        [
+            "bool",
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "uint8",
+            "uint16",
+            "uint32",
+            "uint64",
+            "float16",
+            "float32",
+            "float64",
+        ]
+    )
+]
 
 
 @pytest.mark.parametrize("a", DTYPES)
@@ -45,7 +62,8 @@ def of(array):
 
 KEYS = [
     np.s_[1], np.s_[-1, ..., 0], np.s_[::-1, 2:0:-1], np.s_[None, :, None, 1], np.s_[[0, -1, 0]], np.s_[:, [2, 0]],
-    np.s_[[0, 1], :, [3, 1]], np.s_[0, :, [3, 1]], np.s_[[[0], [1]], [0, 2]], np.s_[..., [1, 1]], np.s_[[1, 0], None, [2, 2]],
+    np.s_[[0, 1], :, [3, 1]], np.s_[0, :, [3, 1]], np.s_[[[0], [1]], [0, 2]], np.s_[..., [1, 1]],
+    np.s_[[1, 0], None, [2, 2]],
     np.s_[:, [0, 1], [1, 2]], np.s_[[]], np.s_[[1, 0], 1:, [0, 0]], np.s_[None, [0, 1], :, [1, 1]],
 ]  # fmt: skip
 

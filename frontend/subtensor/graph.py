@@ -10,7 +10,7 @@ import hashlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, MappingProxyType
@@ -216,7 +216,7 @@ _nodes: WeakValueDictionary[Any, Variable] = WeakValueDictionary()
 
 def _caller() -> tuple[CodeType, int] | None:
     """The innermost frame outside this package."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(2)  # noqa: SLF001  # the documented way to a frame, and the only fast one
     while frame.f_code.co_filename.startswith(_PACKAGE):
         if frame.f_back is None:
             return None
@@ -308,10 +308,6 @@ def consumers(outputs: Iterable[Variable]) -> dict[Variable, list[Variable]]:
         for i in node.inputs:
             users[i].append(node)
     return users
-
-
-def walk(node: Variable) -> Iterator[Variable]:
-    yield from toposort([node])
 
 
 _INFIX = {

@@ -43,6 +43,7 @@ def publish(name: str, function: Callable[..., Any], *aliases: str) -> None:
 
 
 def call(name: str, *args: Any, **kwargs: Any) -> Variable:
+    """The public function `name` of a node, applied."""
     result: Variable = FUNCTIONS[name](*args, **kwargs)
     return result
 

@@ -172,7 +172,7 @@ def test_what_is_no_parameter():
         (t * 2, ["neither a shared variable nor"]),
         (t[i] * 2, ["neither"]),
         (t.T, ["rearrangement of t"]),
-        (t[:, i], ["parts of rows of t", "keeps state by row"]),
+        (t[:, i], ["parts of rows of t", "state is kept by row"]),
         (t[i, 1:], ["parts of rows"]),
         (t[1:][i], ["index the shared variable directly"]),
         (k, ["k, which is int64; only floats"]),

@@ -110,7 +110,7 @@ def _two(name: str, a: Value, b: Value, variant: str, ulps: float = 0, quick: bo
 def cases() -> Iterator[Case]:
     for name, (ulps, points) in UNARY.items():
         for dtype in FLOATS:
-            near = tuple(p for p in points if dtype != "float16" or abs(p) < 6e4 and (abs(p) > 1e-3 or not p))
+            near = tuple(p for p in points if dtype != "float16" or (abs(p) < 6e4 and (abs(p) > 1e-3 or not p)))
             yield _unary(name, dtype, near, ulps, None, ())
             yield _unary(name, dtype, SPECIALS, ulps, None, ("special values",))
     for name, (ulps, points) in SPECIAL.items():

@@ -64,7 +64,7 @@ def _partial(execute: Executable, program: Program, make: Make) -> Executable:
             for commit in commits:
                 try:
                     commit(inputs, cells)
-                except Exception:  # what fails is left out
+                except Exception:  # noqa: BLE001, S112  # what fails is left out
                     continue
             raise
 
@@ -125,7 +125,7 @@ def _changes_inputs(execute: Executable, program: Program, make: Make) -> Execut
         results = tuple(np.array(o) for o in execute(inputs, cells))
         for i in inputs:
             if i.size and i.flags.writeable and i.dtype.kind == "f":
-                i += 1
+                np.add(i, 1, out=i)
         return results
 
     return run
@@ -244,7 +244,7 @@ def _swallows(execute: Executable, program: Program, make: Make) -> Executable:
     def run(inputs: Any, cells: Any) -> Any:
         try:
             return execute(inputs, cells)
-        except Exception:  # that is what is wrong
+        except Exception:  # noqa: BLE001  # that is what is wrong
             return tuple(
                 np.zeros(tuple(d or 0 for d in program.types[o].shape), program.types[o].dtype) for o in program.outputs
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any
 
 from subtensor.constants import as_tensor, constant
@@ -14,14 +13,12 @@ from subtensor.operators import call, public
 from subtensor.ops.elementwise import cast
 from subtensor.types import (
     INDEX,
-    Dim,
     Shape,
     TensorType,
     broadcast_shapes,
     is_integer,
     normalize_axes,
     normalize_axis,
-    result_dtype,
 )
 
 # --- lengths
@@ -65,7 +62,7 @@ def shape(x: Any) -> Variable:
     if not dims:
         return constant([], dtype=INDEX)
     known = static_dims(dims)
-    return constant(known, dtype=INDEX) if None not in known else _stack(*dims)
+    return constant(known, dtype=INDEX) if None not in known else call("stack", dims)
 
 
 @public
@@ -452,215 +449,6 @@ def broadcast_arrays(*xs: Any) -> list[Variable]:
     nodes = [as_tensor(x) for x in xs]
     dims = broadcast_dims_of(*nodes)
     return [broadcast_to_dims(x, dims) for x in nodes]
-
-
-# --- joining and splitting
-
-
-def _join_shape(where: str, xs: Sequence[Argument], axis: int) -> list[Dim]:
-    first = xs[0].type
-    result = list(first.shape)
-    for x in xs[1:]:
-        if x.type.ndim != first.ndim:
-            raise ShapeError(
-                f"{where}: {xs[0].label} has {counted(first.ndim, 'axis')}, {x.label} has {x.type.ndim}; expected equal"
-            )
-        for i, d in enumerate(x.type.shape):
-            if i == axis or d is None:
-                continue
-            if result[i] is not None and result[i] != d:
-                raise ShapeError(
-                    f"{where}: axis {i} of {xs[0].label} is {result[i]}, of {x.label} is {d}; expected equal lengths "
-                    f"except along axis {axis}"
-                )
-            result[i] = d
-    return result
-
-
-def _concatenate_infer(*xs: Argument, axis: int) -> TensorType:
-    result = _join_shape("concatenate", xs, axis)
-    along = [x.type.shape[axis] for x in xs]
-    result[axis] = None if None in along else sum(d for d in along if d is not None)
-    return xs[0].type.with_shape(result)
-
-
-def _concatenate_vjp(g: Variable, out: Variable, *xs: Variable, axis: int) -> list[Cotangent]:
-    parts: list[Cotangent] = []
-    start: Any = 0
-    for x in xs:
-        stop = length(x, axis) + start
-        parts.append(g[(*([slice(None)] * axis), slice(start, stop))])
-        start = stop
-    return parts
-
-
-def _concatenate_dims(axis: int, /, *xs: Variable, **params: int) -> Length:
-    if axis != params["axis"]:
-        return xs[0], axis
-    total = length(xs[0], axis)
-    for x in xs[1:]:
-        total = total + length(x, axis)
-    return total
-
-
-_concatenate = define("concatenate", infer=_concatenate_infer, vjp=_concatenate_vjp, dims=_concatenate_dims, fresh=True)
-
-
-def same_dtype(xs: Iterable[Any]) -> list[Variable]:
-    """Nodes cast to their common dtype; no scalar is weak here, as in ``numpy.concatenate``."""
-    nodes = [as_tensor(x) for x in xs]
-    dtype = result_dtype(*(n.dtype for n in nodes)) if nodes else INDEX
-    return [cast(n, dtype) for n in nodes]
-
-
-@public
-def concatenate(arrays: Any, axis: int | None = 0) -> Variable:
-    """Tensors joined along an existing axis, promoted to a common dtype; flattened first where `axis` is None."""
-    nodes = same_dtype(arrays)
-    if axis is None:
-        nodes, axis = [flatten(n) for n in nodes], 0
-    if not nodes:
-        raise ShapeError("concatenate: got no tensors; expected at least one")
-    if nodes[0].ndim == 0:
-        raise ShapeError("concatenate: scalars have no axis to join along; use stack")
-    axis = normalize_axis(axis, nodes[0].ndim, "concatenate")
-    return nodes[0] if len(nodes) == 1 else _concatenate(*nodes, axis=axis)
-
-
-@public
-def join(axis: int, *arrays: Any) -> Variable:
-    """``concatenate`` with Theano's order of arguments."""
-    return concatenate(arrays, axis)
-
-
-def _stack_infer(*xs: Argument) -> TensorType:
-    return xs[0].type.with_shape((len(xs), *_join_shape("stack", xs, -1)))
-
-
-_stack = define(
-    "stack",
-    infer=_stack_infer,
-    vjp=lambda g, out, *xs: [g[i] for i in range(len(xs))],
-    dims=lambda axis, *xs: (xs[0], axis - 1),
-    fresh=True,
-)
-
-
-@public
-def stack(arrays: Any, axis: int = 0) -> Variable:
-    """Tensors of one shape joined along a new axis."""
-    nodes = same_dtype(arrays)
-    if not nodes:
-        raise ShapeError("stack: got no tensors; expected at least one")
-    return moveaxis(_stack(*nodes), 0, axis) if axis != 0 else _stack(*nodes)
-
-
-@public
-def hstack(arrays: Any) -> Variable:
-    """Tensors joined along their second axis, vectors along their only one."""
-    nodes = [atleast_1d(a) for a in arrays]
-    return concatenate(nodes, 0 if nodes[0].ndim == 1 else 1)
-
-
-@public
-def vstack(arrays: Any) -> Variable:
-    """Tensors joined along their first axis, vectors as rows."""
-    return concatenate([atleast_2d(a) for a in arrays], 0)
-
-
-@public
-def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
-    """x cut along an axis. ``split(x, 3)`` or ``split(x, [2, 5])`` as in NumPy; ``split(x, sizes, n)`` as in Theano."""
-    x = as_tensor(x)
-    axis = normalize_axis(axis, x.ndim, "split")
-    before = [slice(None)] * axis
-    total = length(x, axis)
-    edges: list[Any]
-    if n_splits is not None:
-        sizes = as_tensor(splits_size)
-        edges = [0]
-        for i in range(n_splits):
-            edges.append(sizes[i] + edges[-1])
-    elif isinstance(splits_size, int):
-        known = x.type.shape[axis]
-        if known is not None and known % splits_size:
-            raise ShapeError(f"split: axis {axis} of {x.label} has length {known}, not a multiple of {splits_size}")
-        step = total // splits_size
-        edges = [step * i for i in range(splits_size)] + [total]
-    else:
-        edges = [0, *splits_size, total]
-    return [x[(*before, slice(a, b))] for a, b in pairwise(edges)]
-
-
-# --- repetition and reordering
-
-
-@public
-def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
-    """x repeated as a block, `reps` times along each axis."""
-    x = as_tensor(x)
-    times = as_dims("tile", reps, ndim)
-    if len(times) < x.ndim:
-        times = [constant(1)] * (x.ndim - len(times)) + times
-    if x.ndim < len(times):
-        x = expand_dims(x, tuple(range(len(times) - x.ndim)))
-    dims = lengths(x)
-    inter = expand_dims(x, tuple(range(0, 2 * x.ndim, 2)))
-    wide = broadcast_to_dims(inter, [v for pair in zip(times, dims, strict=True) for v in pair])
-    return reshape(wide, [t * d for t, d in zip(times, dims, strict=True)])
-
-
-@public
-def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
-    """Each element (or slice along `axis`) of x repeated; `repeats` a number or one number for each."""
-    x, times = as_tensor(x), as_tensor(repeats)
-    if axis is None:
-        x, axis = flatten(x), 0
-    axis = normalize_axis(axis, x.ndim, "repeat")
-    if not is_integer(times.dtype) or times.ndim > 1:
-        raise DTypeError(f"repeat: {times!r} is not a number of repetitions; expected an integer scalar or vector")
-    times = cast(times, INDEX)
-    if times.ndim == 1 and times.type.shape != (1,):
-        ends = call("cumsum", broadcast_to_dims(times, [length(x, axis)]), 0)
-        total = call("sum", times)
-        source = call("searchsorted", ends, call("arange", total), side="right")
-        return call("take", x, source, axis=axis)
-    if times.ndim == 1:
-        times = times[0]
-    dims = lengths(x)
-    inter = expand_dims(x, axis + 1)
-    wide = broadcast_to_dims(inter, [*dims[: axis + 1], times, *dims[axis + 1 :]])
-    return reshape(wide, [*dims[:axis], dims[axis] * times, *dims[axis + 1 :]])
-
-
-@public
-def flip(x: Any, axis: Any = None) -> Variable:
-    """x with the order of its elements reversed along `axis` (all axes where None)."""
-    node = as_tensor(x)
-    axes = normalize_axes(axis, node.ndim, "flip")
-    key = tuple(slice(None, None, -1) if a in axes else slice(None) for a in range(node.ndim))
-    return node[key] if axes else node
-
-
-@public
-def roll(x: Any, shift: Any, axis: Any = None) -> Variable:
-    """x shifted cyclically along `axis`, or along its flattened form where None; several axes take a shift each."""
-    x = as_tensor(x)
-    if isinstance(axis, list | tuple):
-        shifts = list(shift) if isinstance(shift, list | tuple) else [shift] * len(axis)
-        if len(shifts) != len(axis):
-            raise ShapeError(f"roll: {counted(len(shifts), 'shift')} for {counted(len(axis), 'axis')}; expected equal")
-        rolled: Variable = x
-        for each, along in zip(shifts, axis, strict=True):
-            rolled = roll(rolled, each, along)
-        return rolled
-    if axis is None:
-        flat = roll(flatten(x), shift, 0)
-        return reshape(flat, lengths(x))
-    axis = normalize_axis(axis, x.ndim, "roll")
-    n = length(x, axis)
-    source = call("mod", call("arange", n) - shift, call("maximum", n, 1))
-    return call("take", x, source, axis=axis)
 
 
 # --- identity with a name

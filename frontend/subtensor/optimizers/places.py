@@ -113,7 +113,7 @@ def _keys(node: Variable, table: SharedVariable) -> tuple[tuple[Variable, ...], 
     found = row_keys(node)
     if found is None:
         raise NotASubsetError(
-            f"params holds {node.label}, which selects parts of rows of {table.label}; an optimizer keeps state by row: "
+            f"params holds {node.label}, which selects parts of rows of {table.label}; state is kept by row: "
             f"expected {table.label}[ids], a slice or a mask of the first axis (or arrays on the first axes), with all "
             "other axes whole"
         )

@@ -91,6 +91,11 @@ class Drawn:
         dims = {0: (), 1: shape, 2: (shape[0], *(1 for _ in shape[1:])), 3: shape[1:]}[kind]
         return self.floats(dims, known=True, pool=[1.0, -1.0, 0.5, 2.0, 3.0])
 
+    def one_row(self, x):
+        """Zeros with an increment that broadcast to the shape of x."""
+        m = self.values[self.inputs.index(x)].shape[1]
+        return st.inc_subtensor(st.zeros((1, m), x.dtype)[self.ids(1, bad=False)], 1.5)
+
     def gradient(self, x, count=None, bad=True):
         """Zeros with an increment: the gradient of a read of x."""
         shape = tuple(self.values[self.inputs.index(x)].shape)
@@ -303,7 +308,9 @@ def length_of_nonzero(d):
 @case
 def scale_increments(d):
     x = d.table(least_shape(d))
-    return [d.gradient(x) * d.scale(d.values[0].shape), 2.0 * d.gradient(x)]
+    n, m = d.values[0].shape
+    wide = d.floats(d.pick((2, n, m), (n, m)), known=d.pick(True, False))
+    return [d.gradient(x) * d.scale(d.values[0].shape), 2.0 * d.gradient(x), d.one_row(x) * wide]
 
 
 def least_shape(d):
@@ -313,7 +320,7 @@ def least_shape(d):
 @case
 def divide_increments(d):
     x = d.table(least_shape(d))
-    return [d.gradient(x) / d.scale(d.values[0].shape)]
+    return [d.gradient(x) / d.scale(d.values[0].shape), d.one_row(x) / (st.tanh(x) + 3)]
 
 
 @case
@@ -351,13 +358,13 @@ def reshape_increments(d):
 def add_increments(d):
     x = d.table()
     w = d.gradient(x)
-    return [x + w, w + x, w + d.gradient(x), w + d.gradient(x, 1) + d.gradient(x, 2), x + w[:1]]
+    return [x + w, w + x, w + d.gradient(x), w + d.gradient(x, 1) + d.gradient(x, 2), x + d.one_row(x)]
 
 
 @case
 def subtract_increments(d):
     x = d.table()
-    return [x - d.gradient(x), d.gradient(x) - d.gradient(x), x[:1] - d.gradient(x)]
+    return [x - d.gradient(x), d.gradient(x) - d.gradient(x), x - d.one_row(x), x[:1] - d.gradient(x)]
 
 
 @case
