@@ -1,6 +1,6 @@
-"""Workload W3: a step of row-wise Adagrad and of Adam on rows of a large table, against NumPy written by hand.
+"""Workload W3: a step of row-wise Adagrad and of Adam on rows of a large table, against NumPy, or JAX, written by hand.
 
-    python backends/benchmarks/bench_optimizers.py [--backend numpy] [--rounds 15]
+    python backends/benchmarks/bench_optimizers.py [--backend numpy|jax] [--rounds 15]
 
 V = 10^6 rows of D = 64 float32, B ids a step, Zipf-distributed with repeats; the gradients are given. Rounds are
 interleaved, so that what else the machine does hits all alike; medians are printed, in microseconds a step.
@@ -94,6 +94,46 @@ def adam_by_hand(table, block=512):
     return step
 
 
+def jax_by_hand(name, table):
+    """The step as one would write it in JAX: sums through a sorted unique of fixed size, rows donated, in place."""
+    import jax
+    import jax.numpy as jnp
+
+    def distinct(ids, g):
+        rows, inverse = jnp.unique(ids, return_inverse=True, size=len(ids), fill_value=V)  # V: dropped when written
+        return rows, jax.ops.segment_sum(g, inverse.reshape(-1), len(ids))
+
+    def put(x, rows, value):
+        return x.at[rows].set(value, mode="drop", unique_indices=False)
+
+    def adagrad(state, ids, g):
+        t, total = state
+        rows, s = distinct(ids, g)
+        n = total.at[rows].get(mode="clip") + (s * s).mean(axis=1)
+        w = t.at[rows].get(mode="clip") - 0.01 * s / (jnp.sqrt(n) + 1e-10)[:, None]
+        return put(t, rows, w), put(total, rows, n)
+
+    def adam(state, ids, g):
+        t, m_all, v_all, count = state
+        rows, s = distinct(ids, g)
+        n = count.at[rows].get(mode="clip") + 1
+        m = 0.9 * m_all.at[rows].get(mode="clip") + 0.1 * s
+        v = 0.999 * v_all.at[rows].get(mode="clip") + 0.001 * s * s
+        a, b = (1 - 0.9**n)[:, None], jnp.sqrt(1 - 0.999**n)[:, None]
+        w = t.at[rows].get(mode="clip") - 1e-3 * (m / a) / (jnp.sqrt(v) / b + 1e-8)
+        return put(t, rows, w), put(m_all, rows, m), put(v_all, rows, v), put(count, rows, n)
+
+    fresh = [table, *([np.zeros(V, "f")] if name != "adam" else [0 * table, 0 * table, np.zeros(V, "i4")])]
+    state = [tuple(jnp.array(x) for x in fresh)]
+    options = {"xla_cpu_copy_insertion_use_region_analysis": True}
+    run = jax.jit(adam if name == "adam" else adagrad, donate_argnums=0, compiler_options=options)
+
+    def step(ids, g):
+        state[0] = jax.block_until_ready(run(state[0], ids, g))
+
+    return step
+
+
 def ours(name, table, backend, rate):
     t, ids, g = st.shared(table, "table"), st.lvector("ids"), st.fmatrix("g")
     updates = getattr(optimizers, name)([g], [t[ids]], learning_rate=rate)
@@ -121,13 +161,14 @@ def main():
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     table = rng.standard_normal((V, D), dtype=np.float32)
+    print(f"by hand: {'JAX' if args.backend == 'jax' else 'NumPy'}; subtensor: {args.backend}; µs a step")
     print(f"{'':18}{'B':>7}{'by hand':>10}{'subtensor':>11}{'ratio':>8}{'distinct':>10}")
     for name, by_hand, rate in (("rowwise_adagrad", adagrad_by_hand, 0.01), ("adam", adam_by_hand, 1e-3)):
         for batch in (1024, 16384):
             ids = zipf_ids(rng, batch, 40)
             g = rng.standard_normal((batch, D), dtype=np.float32)
-            theirs = table.copy()
-            steps = {"by hand": by_hand(theirs), "subtensor": ours(name, table, args.backend, rate)}
+            hand = jax_by_hand(name, table) if args.backend == "jax" else by_hand(table.copy())
+            steps = {"by hand": hand, "subtensor": ours(name, table, args.backend, rate)}
             medians = measure(steps, ids, g, args.rounds)
             a, b = medians["by hand"], medians["subtensor"]
             print(f"{name:18}{batch:7}{a:10.0f}{b:11.0f}{b / a:8.2f}{len(np.unique(ids[0])):10}")

@@ -90,7 +90,9 @@ def draw_curvature(path):
     before = np.linalg.norm(newton.point(data).gradient)
     done = newton.step(*data)
     after = np.linalg.norm(newton.point(data).gradient)
-    print(f"one Newton step on the subset: cost {done.cost:.4f} -> {done.new_cost:.4f}, gradient {before:.2g} -> {after:.1g}")
+    print(
+        f"one Newton step on the subset: cost {done.cost:.4f} -> {done.new_cost:.4f}, gradient {before:.2g} -> {after:.1g}"
+    )
 
     figure, panels = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for axes, matrix, title in zip(panels, (full, rows), ("whole table", "the rows that are used"), strict=True):

@@ -4,10 +4,11 @@ The graph defines what ``table[ids]``, ``inc_subtensor``, ``set_subtensor``, the
 found through plugins, run it.
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
 from typing import Any as _Any
 
-from subtensor import curvature, errors, optimizers, plugins
-from subtensor.checkpoint import load, save
+from subtensor import errors, plugins
 from subtensor.config import config
 from subtensor.constants import as_tensor, constant
 from subtensor.errors import (
@@ -44,6 +45,7 @@ from subtensor.grad import (
     jacobian,
 )
 from subtensor.gradcheck import verify_grad
+from subtensor.graph import OPS as _OPS
 from subtensor.graph import Constant, Input, Op, Variable
 from subtensor.hookspecs import hookimpl
 from subtensor.leaves import CONSTRUCTORS as _CONSTRUCTORS
@@ -51,8 +53,11 @@ from subtensor.leaves import tensor
 from subtensor.operators import FUNCTIONS as _FUNCTIONS
 from subtensor.plugins import backends
 from subtensor.printing import dprint
+from subtensor.rewrites.engine import RULES as _RULES
 from subtensor.shared import SharedVariable, shared
 from subtensor.types import TensorType
+
+plugins.reserve(ops=_OPS, rewrites=_RULES)  # what is built in cannot be taken by a plugin
 
 as_tensor_variable = as_tensor
 TensorVariable = Variable
@@ -60,9 +65,20 @@ TensorVariable = Variable
 globals().update(_CONSTRUCTORS)
 globals().update({name: f for name, f in _FUNCTIONS.items() if name not in ("eval", "getitem")})
 
+if TYPE_CHECKING:
+    from subtensor import curvature, optimizers
+    from subtensor.checkpoint import load, save
+
+_ON_USE = {"curvature": "curvature", "optimizers": "optimizers", "load": "checkpoint", "save": "checkpoint"}
+"""Names whose modules are imported when they are first asked for: most programs need none, or one, of them."""
+
 
 def __getattr__(name: str) -> _Any:
-    raise AttributeError(f"module 'subtensor' has no attribute {name!r}")
+    if name not in _ON_USE:
+        raise AttributeError(f"module 'subtensor' has no attribute {name!r}")
+    module = _import_module(f"subtensor.{_ON_USE[name]}")
+    globals()[name] = value = module if name == _ON_USE[name] else getattr(module, name)
+    return value
 
 
 __all__ = [  # noqa: PLE0604  # names made from tables are strings too

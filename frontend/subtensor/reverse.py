@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,13 @@ from subtensor.errors import GraphError
 from subtensor.graph import DISCONNECTED, ZERO, Cotangent, Variable, Zero, constant_node, toposort
 from subtensor.operators import call
 from subtensor.types import is_float
+
+Shortcut = Callable[[Variable, Variable, Callable[[Variable], bool]], "tuple[Variable, Variable] | None"]
+"""``(node, g, is_wanted)`` gives an ancestor and its cotangent, past nodes of which none is wanted, or None."""
+
+SHORTCUTS: dict[str, Shortcut] = {}
+"""By name of op: pullbacks through a node and what it is made of at once, where the steps one by one would compute
+``inf * 0``: the logarithm of a sigmoid that has reached 1. Filled by ``subtensor.ops``."""
 
 
 def pullback(
@@ -23,6 +30,7 @@ def pullback(
     path reaches gives ``DISCONNECTED``; one reached only with derivative zero gives ``ZERO``.
     """
     stopped = set(stop)
+    wanted = stopped.union(wrt, cotangents)
     order = toposort(cotangents, stop=stopped.__contains__)
     leads = _leads_to(order, set(wrt))
     gathered: dict[Variable, list[Variable]] = {}
@@ -37,6 +45,14 @@ def pullback(
         total = _total(gathered.pop(node, []))
         totals[node] = total
         if node.op is None:
+            continue
+        shortcut = SHORTCUTS.get(node.op.name)
+        past = None if shortcut is None or isinstance(total, Zero) else shortcut(node, total, wanted.__contains__)
+        if past is not None:
+            ancestor, carried = past
+            if ancestor in leads:
+                reached.add(ancestor)
+                gathered.setdefault(ancestor, []).append(_checked(carried, ancestor, node))
             continue
         g = _silent(node) if isinstance(total, Zero) else total
         for i, c in zip(node.inputs, _vjp(node, g), strict=True):

@@ -54,7 +54,10 @@ row_numbers = define(
 
 
 def _run_starts_expand(ordered: Variable) -> Variable:
-    return call("searchsorted", ordered, ordered)
+    first = _changes(ordered)
+    run = call("cumsum", cast(first, INDEX), 0) - 1
+    positions = call("where", first, call("arange", length(ordered, 0)), 0)
+    return call("segment_sum", positions, run, length(ordered, 0))[run]
 
 
 run_starts = define(
@@ -68,9 +71,15 @@ run_starts = define(
 once, and no more often than it is long."""
 
 
-def _run_of(starts: Variable, positions: Variable) -> Variable:
-    """The number of the last start that is not after a position: one number for each run."""
-    return call("searchsorted", starts, positions, "right") - 1
+def _changes(ascending: Variable) -> Variable:
+    """Whether an element is the first of its run."""
+    ones = call("ones_like", ascending[:1], "bool")
+    return call("concatenate", [ones, call("not_equal", ascending[1:], ascending[:-1])], 0)
+
+
+def _run_numbers(starts: Variable, order: Variable) -> Variable:
+    """(B,): the number of the run, from 0, that each place in the order belongs to."""
+    return call("cumsum", call("zeros_like", order)[starts].set(1), 0) - 1
 
 
 def _run_sums_infer(x: Argument, order: Argument, starts: Argument) -> TensorType:
@@ -78,16 +87,15 @@ def _run_sums_infer(x: Argument, order: Argument, starts: Argument) -> TensorTyp
 
 
 def _run_sums_expand(x: Variable, order: Variable, starts: Variable) -> Variable:
-    runs = _run_of(starts, call("arange", length(x, 0)))
-    sums = call("segment_sum", x[order], runs, length(starts, 0))
-    return sums[_run_of(starts, starts)]
+    run = _run_numbers(starts, order)
+    return call("segment_sum", x[order], run, length(starts, 0))[run[starts]]
 
 
 def _run_sums_vjp(g: Variable, out: Variable, x: Variable, order: Variable, starts: Variable) -> Sequence[Cotangent]:
-    masked = g * cast(call("expand_dims", firsts(starts), tuple(range(1, g.ndim))), g.dtype)
-    summed = call("segment_sum", masked, _run_of(starts, starts), length(starts, 0))
-    runs = _run_of(starts, call("arange", length(x, 0)))
-    return [call("zeros_like", x)[order].set(summed[runs]), DISCONNECTED, DISCONNECTED]
+    # each mention of a run passes its cotangent to every element of the run
+    run = _run_numbers(starts, order)
+    summed = call("segment_sum", g, run[starts], length(starts, 0))
+    return [call("zeros_like", x)[order].set(summed[run]), DISCONNECTED, DISCONNECTED]
 
 
 def _run_sums_dims(axis: int, x: Variable, order: Variable, starts: Variable) -> Length:
@@ -107,7 +115,7 @@ run_sums = define(
 
 def firsts(starts: Variable) -> Variable:
     """Whether a start is the first mention of its run: true exactly once for each run."""
-    return call("concatenate", [call("ones_like", starts[:1], "bool"), call("not_equal", starts[1:], starts[:-1])], 0)
+    return _changes(starts)
 
 
 def _spread_expand(by_row: Variable, like: Variable) -> Variable:
@@ -166,5 +174,6 @@ class Runs:
     @property
     def places(self) -> Variable:
         """(B,): for each id, where its value stands in ``values``."""
-        runs = _run_of(self.starts, call("arange", length(self.ids, 0)))
-        return call("zeros_like", self.order)[self.order].set(runs)
+        run = _run_numbers(self.starts, self.order)
+        mentions = call("zeros_like", self.starts)[run[self.starts]].set(call("arange", length(self.starts, 0)))
+        return call("zeros_like", self.order)[self.order].set(mentions[run])

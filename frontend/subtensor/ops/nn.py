@@ -117,7 +117,7 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
         return -call("sum", t * log(p), p.ndim - 1)
     if t.ndim == p.ndim - 1 and is_integer(t.dtype):
         picked = call("take_along_axis", p, call("expand_dims", t, t.ndim), p.ndim - 1)
-        return -log(call("squeeze", picked, p.ndim - 1))
+        return -call("squeeze", log(picked), p.ndim - 1)
     raise DTypeError(
         f"categorical_crossentropy: true_dist {t!r} does not go with {p!r}; "
         "expected probabilities of the same rank, or integer classes with one axis less"

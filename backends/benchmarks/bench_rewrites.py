@@ -1,0 +1,127 @@
+"""Spellings of a row update, at a small and a large table, beside the plain ``inc_subtensor`` spelling.
+
+    python backends/benchmarks/bench_rewrites.py [--backend numpy|jax] [--rounds 15] [--quick]
+
+Each step reads 1024 rows of 16 float32, has a quadratic cost, and updates the rows. Rounds are interleaved, so that
+ratios hold on a busy machine: ``large / small`` is the same spelling at 2,000,000 and at 20,000 rows (at most 4), and
+``/ plain`` is the spelling beside ``inc_subtensor`` at the large table (at most 1.1). Last, how long it takes to build
+and rewrite each function.
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+import subtensor as st
+
+SMALL, LARGE, WIDTH, BATCH = 20_000, 2_000_000, 16, 1024
+RATE = np.float32(0.05)
+
+
+def cost_of(rows):
+    return (rows * rows).sum()
+
+
+def plain(table, ids):
+    rows = table[ids]
+    return cost_of(rows), st.inc_subtensor(rows, -RATE * st.grad(cost_of(rows), rows))
+
+
+def set_of_read(table, ids):
+    rows = table[st.assume_unique(ids)]
+    return cost_of(rows), st.set_subtensor(rows, rows - RATE * st.grad(cost_of(rows), rows))
+
+
+def whole_table(table, ids):
+    cost = cost_of(table[ids])
+    return cost, table - RATE * st.grad(cost, table)
+
+
+def negative_rate(table, ids):
+    cost = cost_of(table[ids])
+    return cost, table + (-RATE) * st.grad(cost, table)
+
+
+def divided(table, ids):
+    cost = cost_of(table[ids])
+    return cost, table - st.grad(cost, table) / np.float32(20)
+
+
+def two_gathers(table, ids):
+    cost = cost_of(table[ids[:512]]) + cost_of(table[ids[512:]])
+    return cost, table - RATE * st.grad(cost, table)
+
+
+def reshaped(table, ids):
+    cost = cost_of(table[ids.reshape((BATCH // 2, 2))].reshape((BATCH // 2, 2 * WIDTH)))
+    return cost, table - RATE * st.grad(cost, table)
+
+
+def transposed(table, ids):
+    cost = cost_of(table.T[:, ids])
+    return cost, table - RATE * st.grad(cost, table)
+
+
+def take(table, ids):
+    cost = cost_of(st.take(table, ids, axis=0))
+    return cost, table - RATE * st.grad(cost, table)
+
+
+def rows_of_elementwise(table, ids):
+    cost = (table * table)[ids].sum()
+    return cost, table - RATE * st.grad(cost, table)
+
+
+SPELLINGS = {
+    f.__name__: f
+    for f in (plain, set_of_read, whole_table, negative_rate, divided, two_gathers, reshaped, transposed, take,
+              rows_of_elementwise)
+}  # fmt: skip
+
+
+def build(spelling, rows, backend):
+    table = st.shared(np.ones((rows, WIDTH), np.float32), name="table", borrow=True)
+    ids = st.tensor("ids", "int64", (BATCH,))
+    cost, new = spelling(table, ids)
+    began = time.perf_counter()
+    step = st.function([ids], cost, updates=[(table, new)], backend=backend)
+    return step, time.perf_counter() - began
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("--backend", default="numpy")
+    options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--quick", action="store_true")
+    args = options.parse_args()
+    large = 200_000 if args.quick else LARGE
+    rng = np.random.default_rng(0)
+    draws = {n: [rng.permutation(n)[:BATCH].astype(np.int64) for _ in range(8)] for n in (SMALL, large)}
+    plain_steps = {n: build(plain, n, args.backend)[0] for n in (SMALL, large)}
+    print(
+        f"{args.backend}: {'spelling':20} {'us at large':>12} {'large / small':>14} {'/ plain':>8} {'built in s':>11}"
+    )
+    for name, spelling in SPELLINGS.items():
+        steps = {n: build(spelling, n, args.backend) for n in (SMALL, large)}
+        calls = {("this", n): steps[n][0] for n in steps} | {("plain", n): plain_steps[n] for n in steps}
+        ratios = {"size": [], "plain": []}
+        fastest = {key: [] for key in calls}
+        for _ in range(args.rounds):
+            for key, call in calls.items():
+                batches = draws[key[1]]
+                call(batches[0])
+                began = time.perf_counter()
+                for ids in batches:
+                    call(ids)
+                fastest[key].append((time.perf_counter() - began) / len(batches))
+            ratios["size"].append(fastest["this", large][-1] / fastest["this", SMALL][-1])
+            ratios["plain"].append(fastest["this", large][-1] / fastest["plain", large][-1])
+        print(
+            f"{'':{len(args.backend) + 2}}{name:20} {np.median(fastest['this', large]) * 1e6:12.1f} "
+            f"{np.median(ratios['size']):14.2f} {np.median(ratios['plain']):8.2f} {steps[large][1]:11.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
