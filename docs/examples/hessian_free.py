@@ -19,9 +19,9 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from embedding_tools.corpus import read_corpus, wikipedia_sample
 
 import subtensor as st
+from embedding_tools.corpus import read_corpus, wikipedia_sample
 from subtensor import optimizers
 from subtensor.curvature import HessianFree
 

@@ -91,7 +91,8 @@ def draw_curvature(path):
     done = newton.step(*data)
     after = np.linalg.norm(newton.point(data).gradient)
     print(
-        f"one Newton step on the subset: cost {done.cost:.4f} -> {done.new_cost:.4f}, gradient {before:.2g} -> {after:.1g}"
+        f"one Newton step on the subset: cost {done.cost:.4f} -> {done.new_cost:.4f}, "
+        f"gradient {before:.2g} -> {after:.1g}"
     )
 
     figure, panels = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
