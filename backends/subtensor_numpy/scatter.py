@@ -55,8 +55,8 @@ def prepare(table: Array, index: Index, inputs: Sequence[Any], value: Any, kind:
 def set_rows(table: Array, ids: Array, value: Array, checked: bool) -> Call:
     """A call that sets ``table[ids[j]]`` to ``value[j]`` for every j; raises IndexError for ids out of range.
 
-    table: C-contiguous (n, …). ids: integers. value: ``(*ids.shape, …)``, of the table's dtype. Rows go as opaque items,
-    which is twice as fast as element by element.
+    table: C-contiguous (n, …). ids: integers. value: ``(*ids.shape, …)``, of the table's dtype. Rows go as opaque
+    items, which is twice as fast as element by element.
     """
     _check_fits(value.shape, ids.shape + table.shape[1:])
     if not checked:

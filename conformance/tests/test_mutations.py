@@ -67,6 +67,13 @@ def mutated(tree, number, what):
     return ast.fix_missing_locations(tree), f"{before}  ->  {ast.unparse(node)}"
 
 
+def statement(tree, number):
+    """The first line of the innermost statement around a node."""
+    wanted = list(ast.walk(tree))[number]
+    around = [s for s in ast.walk(tree) if isinstance(s, ast.stmt) and any(n is wanted for n in ast.walk(s))]
+    return ast.unparse(around[-1]).splitlines()[0]
+
+
 def mutants():
     for module in MODULES:
         for name in FUNCTIONS:
@@ -76,7 +83,8 @@ def mutants():
             tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
             for number, what in sites(tree):
                 changed, words = mutated(tree, number, what)
-                yield pytest.param(module, name, changed, id=f"{name}: {words}")
+                where = statement(tree, number)
+                yield pytest.param(module, name, changed, id=f"{name}: {words}, in {where}")
 
 
 @pytest.fixture(scope="module")

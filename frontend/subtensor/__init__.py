@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from subtensor import errors, plugins
+from subtensor.arguments import In
 from subtensor.config import config
 from subtensor.constants import as_tensor, constant
 from subtensor.errors import (
@@ -34,7 +35,8 @@ from subtensor.errors import (
     UpdateError,
     UpdateTypeError,
 )
-from subtensor.function import Function, In, function
+from subtensor.explain import WholeTableWarning
+from subtensor.function import Function, function
 from subtensor.grad import (
     Lop,
     Rop,
@@ -114,6 +116,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "UpdateError",
     "UpdateTypeError",
     "Variable",
+    "WholeTableWarning",
     "as_tensor",
     "as_tensor_variable",
     "backends",

@@ -38,6 +38,7 @@ def cases() -> Iterator[Case]:
         ("int8", "x[i]", {"i": value("int8", [3, -5])}, "index -5 at position (1,)", (4, 3)),
         ("uint8", "x[i]", {"i": value("uint8", [3, 255])}, "index 255 at position (1,)", (4, 3)),
         ("uint64", "x[i]", {"i": value("uint64", [3, 2**63 + 1])}, "index 9223372036854775809 at position (1,)", (4, 3)),
+        ("uint64-all-ones", "x[i]", {"i": value("uint64", [3, 2**64 - 1])}, "index 18446744073709551615 at position (1,)", (4, 3)),
         ("scalar", "x[i]", {"i": value("int64", 4)}, "index 4 is out of bounds for axis 0 of x", (4, 3)),
         ("scalar-low", "x[i]", {"i": value("int64", -5)}, "index -5 is out of bounds for axis 0 of x", (4, 3)),
         ("matrix", "x[i]", {"i": value("int64", [[0, 1], [7, 9]])}, "index 7 at position (1, 0) of i", (4, 3)),

@@ -109,6 +109,8 @@ ARRAYS = (
     _one("rows-of-no-columns", [1, 1], ("empty", "duplicates"), (3, 0)),
     _one("rows-of-tensor", [1, 0, 1], ("duplicates",), (2, 2, 3)),
     Kind("columns", (3, 4), ":, i", (3, 2), (("i", _ids([3, 0])),)),
+    Kind("columns-square", (3, 3), ":, i", (3, 3), (("i", _ids([2, 0, 1])),)),
+    Kind("grid-square", (4, 3), "i, j", (3, 3), (("i", _ids([2, 0, 1])), ("j", _ids([[0, 1, 2], [2, 0, 1], [1, 2, 0]])))),
     Kind("columns-duplicate", (3, 4), ":, i", (3, 3), (("i", _ids([1, -3, 1])),), ("duplicates", "negative")),
     Kind("columns-matrix", (2, 4), ":, i", (2, 2, 2), (("i", _ids([[1, 0], [3, 1]])),), ("duplicates",)),
     Kind("last-axis", (2, 2, 3), "..., i", (2, 2, 2), (("i", _ids([2, 0])),)),
@@ -172,7 +174,12 @@ NARROW = tuple(
         ("narrow", "duplicates"),
     )
     for dtype in ("int8", "uint8")
-) + (Kind("int8-negative", (100,), "i", (3,), (("i", _ids([-1, -100, 99], "int8")),), ("narrow", "negative", "duplicates")),)  # fmt: skip
+) + (
+    Kind(
+        "int8-pairs-negative", (200, 2), "i, j", (3,), (("i", _ids([-1, 5, -128], "int8")), ("j", _ids([1, 0, -1], "int8"))),
+        ("narrow", "negative"),
+    ),
+Kind("int8-negative", (100,), "i", (3,), (("i", _ids([-1, -100, 99], "int8")),), ("narrow", "negative", "duplicates")))  # fmt: skip
 
 MASKS = (
     Kind("mask", (5,), "m", (3,), (("m", value("bool", [True, False, True, True, False])),)),
@@ -367,6 +374,14 @@ def _views(area: str) -> Iterator[Case]:
             inputs=(given("x", table), given("i", ids, static=True), given("y", y)),
             outputs=(f"st.{area}_subtensor({target}, y)",),
             oracle=((f"st.{area}_subtensor({target}, y)", _carried(area, name)),),
+            calls=(Call((table, ids, y)),),
+        )
+    y = array("float64", (2, 4), 2)
+    for name, target in (("rows", "(x.T * 2)[i]"), ("slice", "(x.T * 2)[1:]")):
+        yield Case(
+            f"{area}/of-computed-transposed/{name}",
+            inputs=(given("x", table), given("i", ids), given("y", y)),
+            outputs=(f"{target}.{area}(y)",),
             calls=(Call((table, ids, y)),),
         )
 

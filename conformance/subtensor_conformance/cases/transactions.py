@@ -68,6 +68,21 @@ def _others() -> Iterator[Case]:
         calls=(Call((GOOD, two), raises=("ShapeError", "axis 0 of the indexed part of b is 3")), Call((GOOD, Y))),
         tags=("shapes",),
     )  # fmt: skip
+    for name, write, axis in (
+        ("rows-set", "b[i].set(y)", 1),
+        ("slice-inc", "b[:3].inc(y)", 1),
+        ("slice-set", "b[1:].set(y)", 1),
+    ):
+        yield Case(
+            f"transaction/value-shape/{name}",
+            inputs=inputs, shared=_tables(), updates=(("a", "a[i].inc(1)"), ("b", write)),
+            calls=(
+                Call((GOOD, Y)),
+                Call((GOOD, wide), raises=("ShapeError", f"axis {axis} of the indexed part of b is 2")),
+                Call((GOOD, Y)),
+            ),
+            tags=("shapes",),
+        )  # fmt: skip
     yield Case(
         "transaction/operand-shapes",
         inputs=(given("y", Y), given("z", Y)), shared=_tables(), updates=(("a", "a + 1"), ("b", "b + (y + z).sum()")),

@@ -160,6 +160,12 @@ def _kinds() -> Iterator[Case]:
             f"update/ids/{name}", inputs=(given("i", i), given("y", w)), shared=(_table(),), updates=(("t", "t[i].inc(y)"),),
             outputs=("t[i]",), calls=(Call((i, w)),) * 2, tags=(name,),
         )  # fmt: skip
+    for count in (3, 70):
+        i, w = Value("int64", (count,), (0, -1) * (count // 2) + (0,) * (count % 2)), array("float64", (count, 2), 6)
+        yield Case(
+            f"update/ids/one-row-{count}", inputs=(given("i", i), given("y", w)), shared=(state("t", array("float64", (1, 2), 1)),),
+            updates=(("t", "t[i].inc(y)"),), outputs=("t[i]",), calls=(Call((i, w)),) * 2, tags=("duplicates",),
+        )  # fmt: skip
     many = Value("int64", (90,), tuple(k * k % 11 for k in range(90)))
     w = array("float32", (90, 3), 2)
     for op in ("inc", "set"):

@@ -136,7 +136,7 @@ def choose(a: Any, choices: Any, mode: str = "raise") -> Variable:
     return take_along_axis(broadcast_to_dims(table, [n, *dims]), ids, 0)[0]
 
 
-@public
+@public(aliases=("ix_",))
 def ix_(*vectors: Any) -> tuple[Variable, ...]:
     """Index arrays that select the cross product of positions, as ``numpy.ix_``."""
     nodes = [as_tensor(v) for v in vectors]
