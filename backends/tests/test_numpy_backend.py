@@ -12,7 +12,16 @@ import subtensor as st
 from subtensor.plugins import get_backend
 from subtensor.program import build
 
-UNARY = [st.exp, st.tanh, st.neg, st.sqr, lambda x: x.T.T, lambda x: x[::-1], lambda x: x + 1, lambda x: x.reshape((-1,))]
+UNARY = [
+    st.exp,
+    st.tanh,
+    st.neg,
+    st.sqr,
+    lambda x: x.T.T,
+    lambda x: x[::-1],
+    lambda x: x + 1,
+    lambda x: x.reshape((-1,)),
+]
 BINARY = [st.add, st.multiply, st.subtract, st.maximum, lambda x, y: x + y[:1], lambda x, y: x[1:2] * y]
 
 

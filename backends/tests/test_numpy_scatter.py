@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st_
-from subtensor_numpy import scatter
 
 from subtensor.indexing import FULL, At, Index, Slice
+from subtensor_numpy import scatter
 
 ROWS = Index((At(0), FULL))
 DTYPES = ["float16", "float32", "float64", "int8", "uint8", "int32", "int64", "uint64", "bool"]
@@ -22,7 +22,9 @@ def adder(request, monkeypatch):
 
 def test_the_kernel_is_found_and_used():
     assert scatter.row_adder(np.dtype("float32")) is not None
-    call = scatter.RowAdder(np.dtype("float32")).prepare(np.zeros((3, 2), "f4"), np.array([1]), np.ones((1, 2), "f4"), True)
+    call = scatter.RowAdder(np.dtype("float32")).prepare(
+        np.zeros((3, 2), "f4"), np.array([1]), np.ones((1, 2), "f4"), True
+    )
     assert "csc_matvecs" in repr(call.func)
 
 

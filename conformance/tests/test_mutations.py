@@ -1,3 +1,4 @@
+# ruff: noqa: E501  # mutants are named by their source
 """Mutants of the NumPy backend's code for subsets: an operator swapped, a cast dropped, a number off by one.
 
 Each must be killed by the index areas. Mutants that mean the same are listed, with the reason.
@@ -98,8 +99,19 @@ def cases():
     return found
 
 
-EQUIVALENT: dict[str, str] = {}
-"""Mutants that mean the same as the original, or only cost more, with the reason."""
+EQUIVALENT: dict[str, str] = {
+    "prepare: value.shape == inputs[0].shape + table.shape[1:]  ->  value.shape != inputs[0].shape + table.shape[1:], in if leading == 1 and value.shape == inputs[0].shape + table.shape[1:]:": "whole rows go by the general way, and set_rows looks again",
+    "prepare: 1  ->  2, in if leading == 1 and value.shape == inputs[0].shape + table.shape[1:]:1": "whole rows go by the general way",
+    "prepare: 1  ->  2, in if leading > 1 and table.flags.c_contiguous:": "two leading arrays go by the general way",
+    "set_rows: 1  ->  2, in width = table.itemsize * (table.size // len(table)) if table.ndim > 1 and table.size else 0": "rows of matrices go by the general way",
+    "set_rows: 1  ->  2, in if not width or value.shape != ids.shape + table.shape[1:] or (not value.flags.c_contiguous):": "rows go by the general way",
+    "_row_numbers: ids.dtype is not _INT64 and ids.dtype != _INT64  ->  ids.dtype is not _INT64 or ids.dtype != _INT64, in if ids.dtype is not _INT64 and ids.dtype != _INT64:": "int64 of another byte order or object is cast to itself",
+    "_row_numbers: 0  ->  1, in if low < 0:": "wraps negative ids where there are none",
+    "signed: positions.astype(_INT64)  ->  _same(positions), in return positions.astype(_INT64)": "NumPy casts what was found to fit",
+    "_positions: type.dtype == 'uint64' and type.ndim  ->  type.dtype == 'uint64' or type.ndim, in return f\"{e.bind('signed', signed)}({e.slot(slot)})\" if type.dtype == 'uint64' and type.ndim else e.scalar(slot)": "other integers are looked at in vain",
+    "_write: 0  ->  1, in if i.overwrites == 0:": "copies where it need not",
+}
+"""Mutants that mean the same as the original and only cost more, with the reason."""
 
 
 def killed_in_a_child(cases) -> bool:

@@ -296,7 +296,9 @@ def test_a_version_that_is_not_an_int(host, version):
         host.register(a_plugin(subtensor_backend=a_backend(spec_version=version)))
 
 
-@pytest.mark.parametrize("attribute", ["name", "spec_version", "capabilities", "operations", "compile", "from_numpy", "to_numpy"])
+@pytest.mark.parametrize(
+    "attribute", ["name", "spec_version", "capabilities", "operations", "compile", "from_numpy", "to_numpy"]
+)
 def test_a_missing_attribute(host, attribute):
     with pytest.raises(
         PluginError, match=rf"plugin 'mine' .*registered in this process: .*lacks the attribute '{attribute}'"
@@ -306,7 +308,14 @@ def test_a_missing_attribute(host, attribute):
 
 @pytest.mark.parametrize(
     ("attribute", "value"),
-    [("name", 3), ("capabilities", {"float16"}), ("operations", ["add"]), ("compile", "x"), ("from_numpy", 1), ("to_numpy", [])],
+    [
+        ("name", 3),
+        ("capabilities", {"float16"}),
+        ("operations", ["add"]),
+        ("compile", "x"),
+        ("from_numpy", 1),
+        ("to_numpy", []),
+    ],
 )
 def test_an_attribute_of_the_wrong_type(host, attribute, value):
     with pytest.raises(PluginError, match=f"attribute '{attribute}' is .*, expected"):
