@@ -8,6 +8,7 @@ called when the flag has been read (``_Split``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -18,7 +19,6 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from subtensor.program import Commit, Instruction, Program, commit
 from subtensor.shared import Cell
@@ -130,12 +130,27 @@ def must_split(program: Program) -> bool:
     )
 
 
-def apply_writes(part: Part, trace: Trace, c: Commit, table: Array, selections: Sequence[Selection]) -> Array:
-    """`table` after the writes of a commit."""
+def apply_writes(
+    part: Part, trace: Trace, c: Commit, table: Array, selections: Sequence[Selection], ok: Array | None = None
+) -> Array:
+    """`table` after the writes of a commit; as it was where `ok` is False."""
     for (_, w), s in zip(part.binding.writes, selections, strict=True):
         if w in c.writes:
-            table = put(table, trace.value(w.value), s, w.kind, strict=trace.strict)
+            table = put(table, trace.value(w.value), s, w.kind, strict=trace.strict, ok=ok)
     return table
+
+
+_LETTERS = {"b": "pred", "i": "s", "u": "u", "f": "f"}
+
+
+def holds_copy(code: str, tables: Sequence[Any]) -> bool:
+    """Whether compiled code (XLA's text form) copies an array of the dtype and shape of one of `tables`."""
+    for t in tables:
+        bits = "" if t.dtype == bool else 8 * t.dtype.itemsize
+        shape = ",".join(map(str, t.shape))
+        if re.search(rf"= {_LETTERS[t.dtype.kind]}{bits}\[{shape}\]\S* copy\(", code):
+            return True
+    return False
 
 
 def _compiler_options() -> dict[str, Any] | None:
@@ -189,18 +204,14 @@ class _Fused:
         selections = part.selections(trace)
         outputs = [trace.value(o) for o in self.program.outputs]
         ok = every(trace.flags)
-        written = [c for c in self.program.commits if c.value is None]
-
-        def change(*tables: Array) -> tuple[Array, ...]:
-            return tuple(apply_writes(part, trace, c, t, selections) for c, t in zip(written, tables, strict=True))
-
-        old = [trace.value(first + c.shared) for c in written]
-        new = change(*old) if ok is None or not old else lax.cond(ok, change, lambda *tables: tables, *old)
-        values = dict(zip((c.shared for c in written), new, strict=True))
+        values = {}
         for c in self.program.commits:
-            if c.value is not None:
+            old = trace.value(first + c.shared)
+            if c.value is None:
+                values[c.shared] = apply_writes(part, trace, c, old, selections, ok)
+            else:
                 value = trace.value(c.value)
-                values[c.shared] = own(value, args) if ok is None else where(ok, value, trace.value(first + c.shared))
+                values[c.shared] = own(value, args) if ok is None else where(ok, value, old)
         return (*(values[n] for n in self.targets), (ok, outputs))
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
@@ -263,12 +274,13 @@ class _Fused:
         compiled = lowered.compile()
         first = self.program.first_shared
         written = {first + c.shared for c in self.program.commits if c.value is None}
-        sizes = [a.nbytes for s, a in zip(self.tables, args, strict=False) if s in written]
-        least = min((size for size in sizes if size >= COPY_MATTERS_FROM), default=None)
-        if least is None:
+        tables = [a for s, a in zip(self.tables, args, strict=False) if s in written and a.nbytes >= COPY_MATTERS_FROM]
+        if not tables:
             return False
         memory = compiled.memory_analysis()
-        return memory is not None and memory.temp_size_in_bytes >= least
+        if memory is None or memory.temp_size_in_bytes < min(a.nbytes for a in tables):
+            return False
+        return holds_copy(compiled.as_text(), tables)  # not of rows, of which there may be as many
 
 
 class _Split:

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from subtensor import plugins
 from subtensor.errors import CallError, DTypeError, FunctionError, ShapeError, Unsupported
@@ -113,15 +112,8 @@ class PureFunction:
                 moved = program.first_shared <= c.value < program.first_constant
                 value = values[c.value] if moved else trace.value(c.value)
                 new[c.shared] = value if ok is None else where(ok, value, old[c.shared])
-        changed = [c for c in program.commits if c.value is None]
-
-        def change(*tables: Array) -> tuple[Array, ...]:
-            return tuple(apply_writes(self.part, trace, c, t, selections) for c, t in zip(changed, tables, strict=True))
-
-        tables = [old[c.shared] for c in changed]
-        results = change(*tables) if ok is None or not changed else lax.cond(ok, change, lambda *kept: kept, *tables)
-        for c, table in zip(changed, results, strict=True):
-            new[c.shared] = table
+            else:
+                new[c.shared] = apply_writes(self.part, trace, c, old[c.shared], selections, ok)
         if ok is not None:
             outputs = [_poisoned(jnp.asarray(o), ok) for o in outputs]
         return tuple(new), self.function._pack(tuple(outputs))  # noqa: SLF001  # the form of its outputs

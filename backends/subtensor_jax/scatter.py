@@ -18,9 +18,10 @@ import numpy as np
 from jax import lax
 
 from subtensor.types import INDEX
-from subtensor_jax.arithmetic import Array, broadcast, dtype_of
+from subtensor_jax.arithmetic import Array, broadcast, dtype_of, where
 
 _IN_BOUNDS = lax.GatherScatterMode.PROMISE_IN_BOUNDS
+_DROP = lax.GatherScatterMode.FILL_OR_DROP
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,15 @@ class Selection:
             values = lax.expand_dims(values, range(1, len(shape) - along))
         return broadcast(values, shape)
 
-    def vectors(self) -> Array:
-        """Index vectors, over the batch axes; the last axis holds one number for each indexed axis."""
+    def vectors(self, ok: Array | None = None) -> Array:
+        """Index vectors, over the batch axes; the last axis holds one number for each indexed axis.
+
+        ok: a 0-d bool; where it is False, all are out of range.
+        """
         dtype = self.position_dtype
         columns = [self.column(axis, dtype) for axis in self.indexed]
+        if ok is not None:
+            columns[0] = where(ok, columns[0], np.asarray(self.shape[self.indexed[0]], dtype))
         if len(columns) == 1:
             return lax.expand_dims(columns[0], (columns[0].ndim,))
         return lax.concatenate([lax.expand_dims(c, (c.ndim,)) for c in columns], columns[0].ndim)
@@ -197,29 +203,35 @@ def _static_slice(x: Array, s: Selection) -> Array:
     return lax.rev(taken, backwards) if backwards else taken
 
 
-def put(x: Array, y: Array, s: Selection, kind: str, *, strict: bool = False) -> Array:
+def put(x: Array, y: Array, s: Selection, kind: str, *, strict: bool = False, ok: Array | None = None) -> Array:
     """x with `y` written to the selected elements (kind ``set``) or added to them (``inc``).
 
-    y: broadcasts to the shape of what is selected. strict: do not rely on the order in which the device writes.
+    y: broadcasts to the shape of what is selected. strict: do not rely on the order in which the device writes. ok: a
+    0-d bool; nothing is written where it is False. A scatter is then given positions that are out of range, and drops
+    what is meant for them: a condition around it would cost more, and keep XLA from fusing it with what it writes.
     """
     y = broadcast(y, s.result)
     if 0 in s.result:
         return x
     if not s.indexed or s.is_box:
-        return _put_box(x, y, s, kind)
-    vectors = s.vectors()
+        return _put_box(x, y, s, kind, ok)
+    vectors = s.vectors(ok)
     unique = not s.repeats
     if strict and not unique:
-        return _put_strictly(x, y, s, kind)
-    return _scatter(kind, x.dtype)(x, vectors, y, s.scattering, unique_indices=unique, mode=_IN_BOUNDS)
+        return _put_strictly(x, y, s, kind, ok)
+    mode = _IN_BOUNDS if ok is None else _DROP
+    return _scatter(kind, x.dtype)(x, vectors, y, s.scattering, unique_indices=unique, mode=mode)
 
 
-def _put_box(x: Array, y: Array, s: Selection, kind: str) -> Array:
+def _put_box(x: Array, y: Array, s: Selection, kind: str, ok: Array | None) -> Array:
     if not s.indexed:
-        return _sum(x, y) if kind == "inc" else _as(y, x.dtype)
+        new = _sum(x, y) if kind == "inc" else _as(y, x.dtype)
+        return new if ok is None else where(ok, new, x)
     y = jnp.reshape(y, s.sizes)
-    if kind == "inc":
-        y = _sum(_box(x, s), y)
+    if kind == "inc" or ok is not None:
+        old = _box(x, s)
+        y = _sum(old, y) if kind == "inc" else y
+        y = y if ok is None else where(ok, y, old)
     return lax.dynamic_update_slice(x, y, [_as(c, s.position_dtype) for c in s.corner])
 
 
@@ -241,7 +253,7 @@ def _scatter_or(x: Array, vectors: Array, y: Array, *args: Any, **options: Any) 
 # --- where the device promises no order
 
 
-def _put_strictly(x: Array, y: Array, s: Selection, kind: str) -> Array:
+def _put_strictly(x: Array, y: Array, s: Selection, kind: str, ok: Array | None) -> Array:
     """Sort the writes, so that each element is written once: its last value, or the sum of its increments in order."""
     batch = tuple(s.result[d] for d in s.batch)
     inside = [d for d in range(len(s.result)) if d not in s.batch]
@@ -257,6 +269,8 @@ def _put_strictly(x: Array, y: Array, s: Selection, kind: str) -> Array:
     vectors = jnp.reshape(s.vectors(), (n, len(s.indexed)))[order]
     # what is not the last of its run goes out of range, each to a place of its own, and is dropped
     outside = lax.add(lax.iota(vectors.dtype, n), lax.full((n,), s.shape[s.indexed[0]], vectors.dtype))
+    if ok is not None:
+        ends = lax.bitwise_and(ends, broadcast(ok, (n,)))
     first = lax.select(ends, vectors[:, 0], outside)
     vectors = lax.concatenate([lax.expand_dims(first, (1,)), vectors[:, 1:]], 1)
     numbers = lax.ScatterDimensionNumbers(
@@ -265,7 +279,7 @@ def _put_strictly(x: Array, y: Array, s: Selection, kind: str) -> Array:
         scatter_dims_to_operand_dims=s.indexed,
     )
     return _scatter(kind, x.dtype)(
-        x, vectors, rows, numbers, unique_indices=True, mode=lax.GatherScatterMode.FILL_OR_DROP
+        x, vectors, rows, numbers, unique_indices=True, mode=_DROP
     )
 
 

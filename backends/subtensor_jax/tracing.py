@@ -165,7 +165,9 @@ class Trace:
             p = lax.convert_element_type(p, dtype_of(INDEX))
         high, low = full_like(p, n), full_like(p, -n)
         self.require(((p >= low) & (p < high)).all())
-        return lax.select(p < full_like(p, 0), p + high, p)
+        if n < 2**31:  # narrow at once, so that what follows is half as wide
+            p = lax.convert_element_type(p, np.dtype(np.int32))
+        return lax.select(p < full_like(p, 0), p + full_like(p, n), p)
 
     def written(self, table: Array, write: Write, s: Selection) -> Array:
         """`table` after a write at a resolved index."""

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import subtensor as st
-from subtensor_jax.executable import _Fused
+from subtensor_jax.executable import _Fused, holds_copy
 
 V, D, B = 20_000, 32, 16
 TABLE = V * D * 4
@@ -132,8 +132,20 @@ def test_a_copying_step_is_caught():
         return t.at[ids].add(1.0), t.sum()
 
     t = np.zeros((V, D), np.float32)
-    memory = jax.jit(copying, donate_argnums=0).lower(t, ARGS["i"]).compile().memory_analysis()
-    assert memory.temp_size_in_bytes >= TABLE
+    compiled = jax.jit(copying, donate_argnums=0).lower(t, ARGS["i"]).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes >= TABLE
+    assert holds_copy(compiled.as_text(), [t])
+    assert not holds_copy(compiled.as_text(), [t[1:]])
+
+
+def test_many_rows_are_not_taken_for_a_copy():
+    """A batch may be larger than the table; the step is still one function."""
+    t = table()
+    rows = t[i]
+    cost = (rows * rows).sum()
+    run = st.function([i], cost, updates=[(t, inc(t, i, -0.125 * st.grad(cost, rows)))], backend="jax")
+    run(np.random.default_rng(0).integers(0, V, 2 * V))
+    assert isinstance(run._execute.last, _Fused)
 
 
 def test_swapped_tables_keep_their_buffers():

@@ -1,5 +1,9 @@
 """Writes in place: against ``np.add.at`` and plain assignment, with SciPy's kernel and without it."""
 
+import importlib.util
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,18 +32,47 @@ def test_the_kernel_is_found_and_used():
     assert "csc_matvecs" in repr(call.func)
 
 
-@pytest.mark.parametrize("wrong", [None, lambda *args: None])
-def test_a_kernel_that_does_not_add_is_not_used(monkeypatch, wrong):
-    sparsetools = pytest.importorskip("scipy.sparse._sparsetools")
-    if wrong is None:
-        monkeypatch.delattr(sparsetools, "csc_matvecs")
-    else:
-        monkeypatch.setattr(sparsetools, "csc_matvecs", wrong)
+def _missing():
+    raise ImportError
+
+
+@pytest.mark.parametrize("kernel", [_missing, lambda: lambda *args: None])
+def test_a_kernel_that_is_missing_or_does_not_add_is_not_used(monkeypatch, kernel):
+    monkeypatch.setattr(scatter, "_kernel", kernel)
     scatter.row_adder.cache_clear()
     try:
         assert scatter.row_adder(np.dtype("float64")) is None
     finally:
         scatter.row_adder.cache_clear()
+
+
+@pytest.mark.parametrize("spec", ["found", "not found", "does not load"])
+def test_the_kernel_is_had_with_and_without_its_package(monkeypatch, spec):
+    importlib.import_module("scipy.sparse._sparsetools")  # before the import system is tampered with
+
+    def find(name, paths):
+        return None if spec == "not found" else importlib.util.spec_from_file_location("x", __file__)
+
+    def load(spec):
+        raise ImportError
+
+    if spec != "found":
+        monkeypatch.setattr(scatter.PathFinder, "find_spec", find)
+    if spec == "does not load":
+        monkeypatch.setattr(scatter.importlib.util, "module_from_spec", load)
+    assert scatter._kernel().__name__ == "csc_matvecs"
+
+
+def test_the_first_step_imports_no_scipy_package():
+    code = (
+        "import sys, numpy as np, subtensor as st\n"
+        "t = st.shared(np.zeros((9, 2))); i = st.lvector()\n"
+        "st.function([i], updates=[(t, t[i].inc(1.0))])([1, 1])\n"
+        "assert t.get_value()[1, 0] == 2\n"
+        "assert 'scipy.sparse' not in sys.modules and 'scipy' not in sys.modules\n"
+        "import scipy.sparse; assert (scipy.sparse.eye(2, format='csc') @ np.ones((2, 2))).sum() == 4\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -7,6 +7,7 @@ Each must be killed by the index areas. Mutants that mean the same are listed, w
 import ast
 import contextlib
 import copy
+import faulthandler
 import inspect
 import os
 import random
@@ -19,6 +20,12 @@ import subtensor_numpy.emit
 import subtensor_numpy.scatter
 from subtensor_conformance.check import check, expected
 from subtensor_conformance.runner import plan
+
+# Another test of this process may have loaded JAX, which warns of forks: the children here run NumPy alone.
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
+]
 
 FUNCTIONS = (
     "prepare", "set_rows", "_leading_arrays", "_linear", "_row_numbers", "signed", "check_range", "_result_shape",
@@ -118,6 +125,7 @@ def killed_in_a_child(cases) -> bool:
     """Whether a case fails, the interpreter crashes or the time is up: in a child, for mutants write out of bounds."""
     child = os.fork()
     if child == 0:
+        faulthandler.disable()
         signal.alarm(60)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         status = 1

@@ -8,7 +8,7 @@ from typing import Any
 from subtensor.config import config
 from subtensor.errors import ShapeError
 from subtensor.graph import Input
-from subtensor.types import Shape, TensorType, as_dtype
+from subtensor.types import DTYPES, INPUTS, Shape, TensorType, as_dtype
 
 PREFIXES = {"b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
 SHAPES: dict[str, Shape] = {
@@ -24,26 +24,30 @@ SHAPES: dict[str, Shape] = {
 PLURALS = {"scalar": "scalars", "vector": "vectors", "row": "rows", "col": "cols", "matrix": "matrices"}
 
 
-def tensor(name: Any = None, dtype: Any = None, shape: Sequence[int | None] | None = None) -> Input:
+def tensor(
+    name: Any = None,
+    dtype: Any = None,
+    shape: Sequence[int | None] | None = None,
+    *,
+    broadcastable: Sequence[bool] | None = None,
+) -> Input:
     """An input. dtype defaults to ``config.floatX``; shape to a scalar's; None in it is a length known at the call.
 
-    ``tensor("float32", shape=(None, 3))``, the peers' order with the dtype first, is understood too.
+    The peers' order, with the dtype first, is understood too: ``tensor("float32", shape=(None, 3))``, and
+    ``tensor("float32", (False, True), "x")``, where a boolean, also in `broadcastable`, says that a length is 1.
     """
-    if dtype is None and isinstance(name, str) and shape is not None and _is_dtype(name):
+    if isinstance(dtype, list | tuple) and name in DTYPES:  # Theano's tensor(dtype, broadcastable, name)
+        name, dtype, shape = (shape if isinstance(shape, str) else None), name, dtype
+    elif dtype is None and name in DTYPES and (shape is not None or broadcastable is not None):
         name, dtype = None, name
-    dims = tuple(shape) if shape is not None else ()
+    dims = tuple(shape if shape is not None else broadcastable or ())
     for d in dims:
         if d is not None and (not hasattr(d, "__index__") or d < 0):
             raise ShapeError(f"tensor: {d!r} is not a length; expected an int >= 0, or None where it is unknown")
-    return Input(
-        TensorType(as_dtype(dtype or config.floatX), tuple(d if d is None else int(d) for d in dims)), name=name
-    )
+    return TensorType(as_dtype(dtype or config.floatX), dims)(name)
 
 
-def _is_dtype(name: str) -> bool:
-    return name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64") or (
-        name in ("float16", "float32", "float64")
-    )
+INPUTS.append(Input)
 
 
 def _constructor(name: str, shape: Shape, dtype: str | None) -> Callable[..., Input]:

@@ -20,14 +20,17 @@ nnet = SimpleNamespace(
         for name in (
             "binary_crossentropy",
             "categorical_crossentropy",
+            "crossentropy_categorical_1hot",
             "elu",
             "hard_sigmoid",
+            "log_softmax",
             "logsoftmax",
             "relu",
             "sigmoid",
             "sigmoid_binary_crossentropy",
             "softmax",
             "softplus",
+            "softsign",
         )
     }
 )

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from subtensor.errors import DTypeError, ShapeError
+
+if TYPE_CHECKING:
+    from subtensor.graph import Input
 
 Dim: TypeAlias = int | None
 Shape: TypeAlias = tuple[Dim, ...]
@@ -23,16 +26,39 @@ SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 INTEGERS = SIGNED + UNSIGNED
 DTYPES = ("bool", *INTEGERS, *FLOATS)
+_ALL_DTYPES = frozenset(DTYPES)
 INDEX = "int64"
 """The dtype of shapes, positions and counts."""
 
 
+INPUTS: list[Callable[..., Input]] = []
+"""What makes inputs, for ``TensorType.__call__``: ``subtensor.leaves`` enters it, so that this file lies below it."""
+
+
 @dataclass(frozen=True, slots=True)
 class TensorType:
-    """The dtype and the static shape of a node; ``None`` stands for a dimension known only at run time."""
+    """The dtype and the static shape of a node; ``None`` stands for a dimension known only at run time.
+
+    Theano's patterns of booleans are understood as shapes: True is a length of 1, False an unknown one. Called, a type
+    gives a new input: ``x.type("y")``. Raises DTypeError and ShapeError for what is no dtype and no shape.
+    """
 
     dtype: str
     shape: Shape = ()
+
+    def __post_init__(self) -> None:
+        if self.dtype not in _ALL_DTYPES:
+            object.__setattr__(self, "dtype", as_dtype(self.dtype))
+        for d in self.shape:
+            if type(d) is not int and d is not None:
+                object.__setattr__(self, "shape", tuple(map(_as_dim, self.shape)))
+                break
+        if type(self.shape) is not tuple:
+            object.__setattr__(self, "shape", tuple(self.shape))
+
+    def __call__(self, name: str | None = None) -> Input:
+        """A new input of this type."""
+        return INPUTS[0](self, name=name)
 
     @property
     def ndim(self) -> int:
@@ -51,6 +77,15 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join('?' if d is None else str(d) for d in self.shape)}]"
+
+
+def _as_dim(d: Any) -> Dim:
+    """A length; a boolean says, as in Theano, whether it is 1."""
+    if d is None or isinstance(d, bool | np.bool_):
+        return 1 if d else None
+    if not hasattr(d, "__index__") or d < 0:
+        raise ShapeError(f"shape: {d!r} is not a length; expected an int >= 0, or None where it is unknown")
+    return int(d)
 
 
 @cache

@@ -39,7 +39,7 @@ def _pairs() -> Iterator[Case]:
                 else ("x + y", "x * y"),
                 calls=(Call((x, y)),),
                 capability=_capability(a, b),
-                quick=(i + j) % 7 == 0,
+                quick=(i + j) % 11 == 0,
             )
 
 
@@ -60,7 +60,7 @@ def _casts() -> Iterator[Case]:
                 outputs=(f"x.astype({b!r})",),
                 calls=(Call((x,)),),
                 capability=_capability(a, b),
-                quick=(i + 2 * j) % 7 == 0 or (a == "float64" and b in ("bool", "int32")),
+                quick=(i + 2 * j) % 13 == 0 or (a == "float64" and b in ("bool", "int32")),
             )
     x = value("int64", [300, -1, 70000, 2**40 + 5])
     for b in ("int8", "uint8", "int16", "int32", "uint32", "uint64"):

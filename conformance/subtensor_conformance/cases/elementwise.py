@@ -90,7 +90,7 @@ def _unary(
         capability="float16" if dtype == "float16" else capability,
         tags=tags,
         ulps=ulps,
-        quick=dtype == ("float64" if (len(name) + bool(tags)) % 2 else "float32"),
+        quick=(bool(tags) or ulps > 0) and dtype == ("float64" if (len(name) + bool(tags)) % 2 else "float32"),
     )
 
 

@@ -63,7 +63,7 @@ def cases() -> Iterator[Case]:
             for dtype in ("float64", "float32"):
                 if (n + k) % 8 if dtype == "float32" else (n + k) % 3 == 2:
                     continue
-                quick = dtype == "float64" and (n + 5 * k) % 30 == 0
+                quick = dtype == "float64" and (n + 7 * k) % 60 == 0
                 yield _form_case(form, name, cost, wrt, dtype, form.kind.result, "full", quick)
             if wrt == "y":
                 for variant, shape in value_shapes(form.kind.result).items():

@@ -95,7 +95,7 @@ def _one(name: str, ids: object, tags: tuple[str, ...] = (), shape: tuple[int, .
 ARRAYS = (
     _one("ids", [0, 2, 1]),
     _one("ids-duplicate", [1, 1, 3, 1], ("duplicates",)),
-    _one("ids-negative", [-1, 0, -5], ("negative",)),
+    _one("ids-negative", [-1, 0, -5], ("negative", "duplicates")),
     _one("ids-one-element-two-names", [4, -1, 4, 0], ("duplicates", "negative")),
     _one("ids-empty", [], ("empty",)),
     _one("ids-one", [3]),
@@ -316,7 +316,7 @@ def _write_cases(area: str, dtypes: tuple[str, ...]) -> Iterator[Case]:
                 if variant != "full" and (dtype != "float64" or (n + len(variant)) % 2):
                     continue
                 if variant == "full":
-                    quick = (n + len(area)) % 3 == 0 and dtype == ("float64" if n % 2 else TURN[n // 6 % 3])
+                    quick = (n + (area == "set")) % 4 == 0 and dtype == ("float64" if n // 4 % 2 else TURN[n // 4 % 3])
                 else:
                     quick = dtype == "float64" and (n + len(variant)) % 16 == 0
                 yield _case(area, form, dtype, variant, f"x[{form.key}].{area}(y)", (array(dtype, shape, 3),), quick)

@@ -38,7 +38,7 @@ def cases() -> Iterator[Case]:
                     capability=form.capability,
                     tags=kind.tags,
                     absolute=BY_DIFFERENCES,
-                    quick=n % 24 == (0, 12)[k] + (0 if wrt == "x" else 6),
+                    quick=n % 48 == (0, 12)[k] + (0 if wrt == "x" else 6),
                 )
         yield Case(
             f"second/hvp-get/{form.name}",
@@ -49,7 +49,7 @@ def cases() -> Iterator[Case]:
             capability=form.capability,
             tags=kind.tags,
             absolute=BY_TWO_DIFFERENCES,
-            quick=n % 24 == 3,
+            quick=n % 48 == 3,
         )
         yield Case(
             f"second/hvp-table/{form.name}",
@@ -60,7 +60,7 @@ def cases() -> Iterator[Case]:
             capability=form.capability,
             tags=kind.tags,
             absolute=BY_TWO_DIFFERENCES,
-            quick=n % 24 == 9,
+            quick=n % 48 == 9,
         )
     yield from _by_hand()
 

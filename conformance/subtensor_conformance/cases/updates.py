@@ -76,7 +76,7 @@ def cases() -> Iterator[Case]:
             for outputs in ((), ("t[i]", "t.sum()")):
                 yield _case(
                     f"rows/{name}/{dtype}{'/outputs' if outputs else ''}", (_table(dtype=dtype),), (("t", new),), outputs,
-                    lets=lets, quick=dtype == "float64" and bool(outputs) == bool(len(name) % 2), tags=("duplicates",) + (("outputs",) if outputs else ()), **more,
+                    lets=lets, quick=dtype == "float64" and bool(outputs) == bool(len(name) % 2) and len(name) % 4 < 3, tags=("duplicates",) + (("outputs",) if outputs else ()), **more,
                 )  # fmt: skip
     for case in (*_several(), *_kinds(), *_shapes()):
         tags = ("outputs",) if case.outputs and case.updates and "outputs" not in case.tags else ()

@@ -16,6 +16,7 @@ from subtensor.ops import (
     sorting,
     special,
     subtensor,
+    theano_names,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "sorting",
     "special",
     "subtensor",
+    "theano_names",
 ]

@@ -419,18 +419,32 @@ _CARRIED = ("cast", "reshape", "transpose", "expand_dims", "squeeze")
 
 
 @public
-def set_subtensor(target: Any, value: Any) -> Variable:
+def set_subtensor(
+    target: Any,
+    value: Any,
+    inplace: bool = False,  # noqa: ARG001  # accepted, without effect
+    tolerate_inplace_aliasing: bool = False,  # noqa: ARG001  # as above
+) -> Variable:
     """The tensor that `target` was indexed from, with `value` written there; the tensor itself is unchanged.
 
     target: ``x[index]``, or that reshaped, transposed, squeezed or cast since. value: broadcasts to it, as in NumPy
     assignment. Where an element is selected more than once, the last write in C order wins. Raises NotASubsetError
-    (a TypeError) where `target` was not indexed, DTypeError where the value's dtype would lose information.
+    (a TypeError) where `target` was not indexed, DTypeError where the value's dtype would lose information. inplace
+    and tolerate_inplace_aliasing are accepted for programs written for the peers: what may be written in place is
+    decided when a function is built.
     """
     return _write(_set, target, value)
 
 
 @public
-def inc_subtensor(target: Any, value: Any, *, ignore_duplicates: bool = False) -> Variable:
+def inc_subtensor(
+    target: Any,
+    value: Any,
+    inplace: bool = False,  # noqa: ARG001  # accepted, without effect
+    tolerate_inplace_aliasing: bool = False,  # noqa: ARG001  # as above
+    *,
+    ignore_duplicates: bool = False,
+) -> Variable:
     """The tensor that `target` was indexed from, with `value` added there; every occurrence counts (``np.add.at``).
 
     With `ignore_duplicates`, exactly ``set_subtensor(target, target + value)``. Otherwise as ``set_subtensor``.

@@ -1,5 +1,25 @@
 """Rewrites: graphs that mean the same and cost less. Importing this package enters every built-in rule."""
 
-from subtensor.rewrites import canonicalize, conversions, engine, increments, lift, promises, reads, stabilize
+from subtensor.rewrites import (
+    canonicalize,
+    conversions,
+    engine,
+    exponentials,
+    increments,
+    lift,
+    promises,
+    reads,
+    stabilize,
+)
 
-__all__ = ["canonicalize", "conversions", "engine", "increments", "lift", "promises", "reads", "stabilize"]
+__all__ = [
+    "canonicalize",
+    "conversions",
+    "engine",
+    "exponentials",
+    "increments",
+    "lift",
+    "promises",
+    "reads",
+    "stabilize",
+]

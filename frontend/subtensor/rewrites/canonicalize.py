@@ -9,9 +9,9 @@ import numpy as np
 
 from subtensor.graph import OPS, Constant, Variable, constant_node
 from subtensor.operators import call
-from subtensor.ops.shape import broadcast_to_dims, lengths
+from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.rewrites.engine import rule
-from subtensor.rewrites.facts import cannot_fail
+from subtensor.rewrites.facts import cannot_fail, never_minus_zero
 from subtensor.rewrites.patterns import P, equation, letters
 from subtensor.rewrites.shapes import fits_within, is_single, length_of, same_length, same_shape, uniform
 from subtensor.types import is_discrete, is_float
@@ -75,10 +75,11 @@ def _value(node: Variable) -> Any:
     return scalar.data if is_float(node.dtype) else 0
 
 
-@rule("add_zero", "x + 0 = x", ["add"], keeps="rounding", tags=CANONICAL, when="the zeros do not stretch x")
+@rule("add_zero", "x + 0 = x", ["add"], tags=CANONICAL,
+      when="the zeros do not stretch x; of floats: x surely is never -0.0, which 0 would change, or the zeros are")  # fmt: skip
 def _add_zero(node: Variable) -> Variable | None:
     for a, b in (node.inputs, node.inputs[::-1]):
-        if _is(0, b, a):
+        if _is(0, b, a) and (np.signbit(_value(b)) or never_minus_zero(a)):
             return a
     return None
 
@@ -217,6 +218,19 @@ def _reshape_vector(node: Variable) -> Variable | None:
     x, *dims = node.inputs
     inferred = len(dims) == 1 and isinstance(dims[0], Constant) and int(dims[0].data) == -1
     return x if x.ndim == 1 and inferred else None
+
+
+@rule("reshape_column", "reshape(x, (-1, 1)) = expand_dims(x, 1)", ["reshape"], tags=CANONICAL,
+      when="x is a vector; also (1, -1), and its length for -1")  # fmt: skip
+def _reshape_column(node: Variable) -> Variable | None:
+    x, *dims = node.inputs
+    if x.ndim != 1 or len(dims) != 2:
+        return None
+    for axis, (one, other) in enumerate((dims, dims[::-1])):
+        inferred = other.known is not None and int(other.known) == -1
+        if one.known is not None and int(one.known) == 1 and (inferred or other is length(x, 0)):
+            return call("expand_dims", x, axis)
+    return None
 
 
 @rule("reshape_twice", "reshape(reshape(x, M), N) = reshape(x, N)", ["reshape"], tags=CANONICAL,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from subtensor.graph import OPS, Variable
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.subtensor import get_op, inc_op
 from subtensor.rewrites.engine import rule
-from subtensor.rewrites.facts import cannot_fail, distinct_positions, index_inputs, never_fails, same_index
+from subtensor.rewrites.facts import cannot_fail, distinct_positions, index_inputs, never_fails, never_minus_zero, same_index
 from subtensor.rewrites.shapes import fits_within, is_zeros, same_length, uniform
 from subtensor.types import can_cast, is_float
 
@@ -120,12 +122,14 @@ def _set_back(node: Variable) -> Variable | None:
     return x if reads_same(y, node) and never_fails(node.params["index"], x, inputs) else None
 
 
-@rule("inc_nothing", "inc(x, 0, i) = x", ["inc_subtensor"], keeps="rounding", tags=SUBSETS,
-      when="i surely is in range, and the zeros surely fit")  # fmt: skip
+@rule("inc_nothing", "inc(x, 0, i) = x", ["inc_subtensor"], tags=SUBSETS,
+      when="i surely is in range, the zeros surely fit, and x surely is never -0.0, or the zeros are")  # fmt: skip
 def _inc_nothing(node: Variable) -> Variable | None:
     x, y, *inputs = node.inputs
     zero = uniform(y)
     if zero is None or zero.data or not never_fails(node.params["index"], x, inputs) or not cannot_fail(y):
+        return None
+    if not (never_minus_zero(x) or np.signbit(zero.data)):
         return None
     return x if fits_within(y, get_op(x, *inputs, index=node.params["index"])) else None
 

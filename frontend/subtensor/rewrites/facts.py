@@ -20,7 +20,7 @@ from subtensor.ops.subtensor import flatnonzero_op, get_op
 from subtensor.rewrites.promises import unique_promise
 from subtensor.rewrites.shapes import fits_within, is_elementwise, is_single, same_length, same_shape
 from subtensor.shared import SharedVariable
-from subtensor.types import is_integer
+from subtensor.types import is_float, is_integer
 
 Inputs = Sequence[Variable]
 
@@ -77,6 +77,33 @@ def is_nonnegative(x: Variable) -> bool:
     if name in ("floor_divide", "minimum", "concatenate", "stack"):  # sums and products may wrap around
         return all(map(is_nonnegative, x.inputs))
     return name == "maximum" and any(map(is_nonnegative, x.inputs))
+
+
+@_shallow
+def never_minus_zero(x: Variable) -> bool:
+    """Whether no element is the zero with a minus sign, to which adding 0 would make a difference."""
+    if not is_float(x.dtype):
+        return True
+    value = constant_value(x)
+    if value is not None:
+        return not (np.signbit(value) & (value == 0)).any()
+    if x.op is None:
+        return False
+    name = x.op.name
+    if name in ("exp", "abs", "sigmoid", "softplus", "softmax"):
+        return True
+    if name == "cast":  # a narrower float may round a negative number to it
+        source = x.inputs[0].dtype
+        return not is_float(source) or (np.can_cast(source, x.dtype, "safe") and never_minus_zero(x.inputs[0]))
+    if name == "multiply":
+        return x.inputs[0] is x.inputs[1]
+    if name == "add":
+        return any(map(never_minus_zero, x.inputs))
+    if name == "where":
+        return all(map(never_minus_zero, x.inputs[1:]))
+    if name == "set_subtensor":
+        return all(map(never_minus_zero, x.inputs[:2]))
+    return name in (*_REARRANGING, "subtensor", "inc_subtensor") and never_minus_zero(x.inputs[0])
 
 
 _REARRANGING = ("reshape", "transpose", "expand_dims", "squeeze", "broadcast_to", "assume_unique", "fixed_shape")

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from subtensor.constants import constant
 from subtensor.graph import OPS, Variable
 from subtensor.indexing import FULL, At, Index
@@ -19,6 +21,7 @@ from subtensor.ops.shape import broadcast_to_dims, length, lengths, reshape
 from subtensor.ops.subtensor import get_op, inc_op
 from subtensor.rewrites.axes import layout, read_broadcast, rearranged, renumbered, transposed, wide_index
 from subtensor.rewrites.engine import rule
+from subtensor.rewrites.facts import never_minus_zero
 from subtensor.rewrites.shapes import fits_within, increments, is_increments, is_zeros, same_length, same_shape
 from subtensor.types import is_float
 
@@ -181,14 +184,24 @@ def _subtract_increments(node: Variable) -> Variable | None:
     return _each(b, a, lambda y, _: call("neg", y))
 
 
-@rule("add_zeros", "x + 0 = x, x - 0 = x", ["add", "subtract"], keeps="rounding", tags=ROWS,
-      when="the zeros surely have x's shape")  # fmt: skip
+@rule("add_zeros", "x + 0 = x, x - 0 = x", ["add", "subtract"], tags=ROWS,
+      when="the zeros surely have x's shape; x surely is never -0.0, or the zeros have the sign that keeps it")  # fmt: skip
 def _add_zeros(node: Variable) -> Variable | None:
     a, b = node.inputs
     assert node.op is not None
-    if is_zeros(b) and same_shape(a, b):
-        return a
-    return b if node.op.name == "add" and is_zeros(a) and same_shape(a, b) else None
+    if not same_shape(a, b):
+        return None
+    if node.op.name == "subtract":
+        return a if is_zeros(b) and (never_minus_zero(b) or never_minus_zero(a)) else None
+    for x, zeros in ((a, b), (b, a)):
+        if is_zeros(zeros) and (never_minus_zero(x) or _all_minus(zeros)):
+            return x
+    return None
+
+
+def _all_minus(zeros: Variable) -> bool:
+    source = zeros.inputs[0] if zeros.op is not None else zeros
+    return source.known is not None and bool(np.signbit(source.known).all())
 
 
 # --- products with zeros that hold rows

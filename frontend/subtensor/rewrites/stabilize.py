@@ -20,17 +20,14 @@ equation("log1p_of_minus_sigmoid", P.log1p(-P.sigmoid(x)), -P.softplus(x), keeps
 equation("softplus_from_log1p", P.log1p(P.exp(x)), P.softplus(x), keeps="stabilize", tags=STABLE)
 equation("softplus_from_log", P.log(P.exp(x) + 1), P.softplus(x), keeps="stabilize", tags=STABLE)
 equation("logaddexp_from_log", P.log(P.exp(x) + P.exp(y)), P.logaddexp(x, y), keeps="stabilize", tags=STABLE)
-equation(
-    "logsumexp_from_log", P.log(P.sum(P.exp(x), axes="A")), P.logsumexp(x, axes="A"), keeps="stabilize", tags=STABLE
-)
 equation("log1p_from_log", P.log(x + 1), P.log1p(x), keeps="stabilize", tags=STABLE)
 equation("expm1_from_exp", P.exp(x) - 1, P.expm1(x), keeps="stabilize", tags=STABLE)
 equation("sigmoid_of_minus", 1 - P.sigmoid(x), P.sigmoid(-x), keeps="stabilize", tags=STABLE)
 equation("sigmoid_from_exp", 1 / (P.exp(-x) + 1), P.sigmoid(x), keeps="stabilize", tags=STABLE)
+equation("sigmoid_of_minus_from_exp", 1 / (P.exp(x) + 1), P.sigmoid(-x), keeps="stabilize", tags=STABLE)
+equation("sigmoid_from_ratio", P.exp(x) / (P.exp(x) + 1), P.sigmoid(x), keeps="stabilize", tags=STABLE)
 equation("abs_from_sqrt", P.sqrt(x * x), P.abs(x), keeps="stabilize", tags=STABLE)
 equation("log_of_exp", P.log(P.exp(x)), x, keeps="stabilize", tags=STABLE)
-equation("softmax_from_exp", P.exp(x) / P.expand_dims(P.sum(P.exp(x), axes="A"), axes="A"), P.softmax(x, axes="A"),
-         keeps="stabilize", tags=STABLE)  # fmt: skip
 
 
 @rule("log_of_read_softmax", "log(softmax(x, A)[i]) = log_softmax(x, A)[i]", ["log"], keeps="stabilize", tags=STABLE)

@@ -156,8 +156,10 @@ def subtract_zero(d):
 
 @case
 def add_zero(d):
-    x = d.table()
-    return [x + 0, 0 + x, x + np.zeros((2, 1, 1))]
+    x, i = d.table(), d.given(d.array((3,), "int64"))
+    n = d.values[0].shape[0]
+    sure = d.pick(st.exp(x), abs(x) + x * 2, x * x, st.where(x > 0, x, 1.0), st.zeros_like(x)[d.ids(n)].inc(x[:1] * 0))
+    return [x + 0, 0 + x, x + (-0.0), i + 0, sure + 0, 0 + sure, sure + np.zeros((2, 1, 1)), (i + 0).astype("float64") + 0]
 
 
 @case
@@ -225,6 +227,12 @@ def transpose_twice(d):
 @case
 def reshape_vector(d):
     return [st.reshape(d.floats((d.number(0, 3),)), (-1,)), st.reshape(d.floats((2, 2)), (-1,))]
+
+
+@case
+def reshape_column(d):
+    v = d.floats((d.number(0, 3),))
+    return [st.reshape(v, (-1, 1)), st.reshape(v, (1, -1)), st.reshape(v, (v.shape[0], 1))]
 
 
 @case
@@ -370,7 +378,9 @@ def subtract_increments(d):
 @case
 def add_zeros(d):
     x = d.table()
-    return [x + st.zeros_like(x), st.zeros_like(x) + x, x - st.zeros_like(x), st.zeros_like(x) - x]
+    w, minus = d.gradient(x), st.full_like(x, -0.0)
+    return [x + st.zeros_like(x), w + st.zeros_like(x), st.zeros_like(x) + w, x - st.zeros_like(x), st.zeros_like(x) - x,
+            x + minus, x - minus, minus + x, minus.astype("float64") + st.zeros_like(x)]  # fmt: skip
 
 
 @case
@@ -463,7 +473,12 @@ def set_back(d):
 @case
 def inc_nothing(d):
     s = _subset(d)
-    return [st.inc_subtensor(s, 0), st.inc_subtensor(s, st.zeros_like(s))]
+    return [
+        st.inc_subtensor(s, 0),
+        st.inc_subtensor(s, st.zeros_like(s)),
+        st.inc_subtensor(s, -0.0),
+        st.inc_subtensor(st.exp(d.table())[1:], 0),
+    ]
 
 
 @case
@@ -658,6 +673,24 @@ def sum_of_masked(d):
 
 
 # --- stable forms with conditions
+
+
+EXPONENTS = [0.25, 1.0, -3.0, 0.5, -40.0, 30.0]
+"""As they are in the middle: a quotient of infinities, written out, is NaN."""
+
+
+@case
+def logsumexp_from_log(d):
+    x = d.floats(d.shape(), pool=EXPONENTS)
+    e = st.exp(x)
+    return [st.log(e.sum(1)), st.log(e.sum(0, keepdims=True)), st.log(e.sum()), st.log(e.sum(1))[d.ids(d.values[0].shape[0])]]
+
+
+@case
+def softmax_from_exp(d):
+    x = d.floats(d.shape(), pool=EXPONENTS)
+    e = st.exp(x)
+    return [e / e.sum(1, keepdims=True), e / e.sum(0)[None, :], e / e.sum(), (e.T / e.sum(1)).T, e / e.sum(1).reshape((-1, 1))]
 
 
 @case
