@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as hs
 from rewrite_cases import CASES, Drawn
 
@@ -10,7 +10,14 @@ import subtensor as st
 from subtensor.rewrites.engine import RULES, Selection, rewrite
 from subtensor.verify import verify, verify_same_types
 
-EXAMPLES = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+# not shrunk: a wrong rule shall fail at once, not after minutes
+EXAMPLES = settings(
+    max_examples=25,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.generate,),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 def outcome(inputs, output, values, rewrites):

@@ -92,6 +92,26 @@ def test_every_rule_is_reserved_and_documented():
         assert r.words() >= {name, r.keeps}
 
 
+def test_bodies_of_loops_are_rewritten_too():
+    x, ids = st.dvector("x"), st.lvector("ids")
+    y = st.log(1 / (1 + st.exp(-x)))[ids]
+    jacobian = st.jacobian(y, x)
+    (after,) = rewrite([jacobian], ALL)
+    bodies = [n.params["body"] for n in toposort([after]) if "body" in n.params]
+    assert len(bodies) == 1
+    (before,) = [n.params["body"] for n in toposort([jacobian]) if "body" in n.params]
+    assert len(toposort([bodies[0].output])) < len(toposort([before.output]))
+    assert rewrite([after], ALL) == [after]
+    f, plain = (st.function([x, ids], jacobian, rewrites=r) for r in (True, False))
+    values, places = np.array([0.5, -1.0, 2.0]), np.array([2, 2, -3])
+    want = np.zeros((3, 3))
+    want[range(3), places] = 1 / (1 + np.exp(values[places]))
+    np.testing.assert_allclose(f(values, places), want, rtol=1e-12)
+    np.testing.assert_allclose(plain(values, places), want, rtol=1e-12)
+    with pytest.raises(st.BoundsError, match="index 3 at position"):
+        f(values, [0, 3])
+
+
 # --- errors are those of the graph as written
 
 

@@ -94,3 +94,16 @@ def test_an_infinite_rate_leaves_other_rows_alone_and_is_written_down():
     f([1], np.inf)
     assert table.get_value()[[0, 2, 3]].tolist() == [[1, 1]] * 3
     assert np.isneginf(table.get_value()[1]).all()
+
+
+@pytest.mark.parametrize("rows", [(1, 3), (3, 1), (3, 3)])
+def test_increments_are_added_to_what_has_their_shape_only(rows):
+    """A sum that stretches either side is no write into the other one."""
+    x, z = st.dmatrix("x"), st.dmatrix("z")
+    w = st.zeros_like(z)[ids].inc(2.0)
+    f = st.function([x, z, ids], [x + w, w + x, x - w, w - x])
+    a, b = np.arange(2.0 * rows[0]).reshape(rows[0], 2), np.zeros((rows[1], 2))
+    b[0] = 4.0
+    for got, want in zip(f(a, b, [0, 0]), [a + b, b + a, a - b, b - a], strict=True):
+        assert got.shape == want.shape
+        np.testing.assert_array_equal(got, want)
