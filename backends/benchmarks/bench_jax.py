@@ -164,7 +164,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--quick", action="store_true", help="smaller tables")
-    parser.add_argument("--only", default="", help="the benchmarks whose names contain this")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     print(f"jax {jax.__version__} on {jax.default_backend()}; medians in µs a call")

@@ -73,10 +73,27 @@ def rows_of_elementwise(table, ids):
     return cost, table - RATE * st.grad(cost, table)
 
 
+def part(table, ids):
+    cost = cost_of(table[5:][ids - 5])
+    return cost, table - RATE * st.grad(cost, table)
+
+
+def clipped(table, ids):
+    """The functions of a gradient that follow sum it over repeated ids, which ``plain`` does not: 1.1 is not theirs."""
+    cost = cost_of(table[ids])
+    return cost, table - RATE * st.clip(st.grad(cost, table), -1, 1)
+
+
+def of_length_one(table, ids):
+    cost = cost_of(table[ids])
+    g = st.grad(cost, table)
+    return cost, table - RATE * g / st.sqrt((g * g).sum())
+
+
 SPELLINGS = {
     f.__name__: f
     for f in (plain, set_of_read, whole_table, negative_rate, divided, two_gathers, reshaped, transposed, take,
-              rows_of_elementwise)
+              rows_of_elementwise, part, clipped, of_length_one)
 }  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """The JAX backend of subtensor: each program becomes a few jitted functions that update state in place."""
 
 from subtensor.hookspecs import hookimpl
+from subtensor.rewrites.engine import Rewrite
 from subtensor_jax.backend import JaxBackend
 from subtensor_jax.interop import PureFunction, to_jax
+from subtensor_jax.masks import REWRITES
 from subtensor_jax.shapes import RecompilationWarning
 
-__all__ = ["JaxBackend", "PureFunction", "RecompilationWarning", "subtensor_backend", "to_jax"]
+__all__ = ["JaxBackend", "PureFunction", "RecompilationWarning", "subtensor_backend", "subtensor_rewrites", "to_jax"]
 
 _backend = JaxBackend()
 
@@ -14,3 +16,9 @@ _backend = JaxBackend()
 def subtensor_backend() -> JaxBackend:
     """The one backend object of this package."""
     return _backend
+
+
+@hookimpl
+def subtensor_rewrites() -> tuple[Rewrite, ...]:
+    """What saves programs for this backend from being cut at masks."""
+    return REWRITES

@@ -278,9 +278,7 @@ def _put_strictly(x: Array, y: Array, s: Selection, kind: str, ok: Array | None)
         inserted_window_dims=s.scattering.inserted_window_dims,
         scatter_dims_to_operand_dims=s.indexed,
     )
-    return _scatter(kind, x.dtype)(
-        x, vectors, rows, numbers, unique_indices=True, mode=_DROP
-    )
+    return _scatter(kind, x.dtype)(x, vectors, rows, numbers, unique_indices=True, mode=_DROP)
 
 
 def _sums_of_runs(rows: Array, starts: Array) -> Array:

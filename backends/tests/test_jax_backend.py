@@ -432,3 +432,14 @@ def test_traces_are_free_of_implicit_promotion(other):
         with jax.numpy_dtype_promotion("strict"):
             results[backend] = [*run(*args), t.get_value()]
     assert_same(*results.values(), ulps=32)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax"])
+@pytest.mark.parametrize("shift", ["left_shift", "right_shift"])
+def test_bools_are_shifted_as_int8(shift, backend):
+    a, b = st.tensor("a", "bool", (None,)), st.tensor("b", "bool", (None,))
+    given = np.array([True, True, False]), np.array([True, False, True])
+    want = getattr(np, shift)(*given)
+    got = st.function([a, b], getattr(st, shift)(a, b), backend=backend)(*given)
+    assert got.dtype == want.dtype == np.int8
+    np.testing.assert_array_equal(got, want)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import subtensor as st
+from subtensor import plugins
 from subtensor_jax.executable import _Fused, holds_copy
 
 V, D, B = 20_000, 32, 16
@@ -182,3 +183,42 @@ def test_dense_update_is_taken_over_in_place():
     run()
     assert w.cell.data.unsafe_buffer_pointer() == before
     assert w.get_value()[0, 0] == 0.25
+
+
+WRITES = {
+    "rows": lambda t: inc(t, i, 1.0),
+    "rows set": lambda t: st.set_subtensor(t[i], 1.0),
+    "one row": lambda t: st.set_subtensor(t[k], 1.0),
+    "one row inc": lambda t: inc(t, k, 1.0),
+    "slice": lambda t: inc(t, slice(3, 9), 1.0),
+    "slice with a step": lambda t: st.set_subtensor(t[9:3:-2], 1.0),
+    "columns": lambda t: inc(t, (slice(None), i), 1.0),
+    "columns of a slice": lambda t: st.set_subtensor(t[2:5, i], 1.0),
+    "elements": lambda t: inc(t, (i, j), 1.0),
+    "everything": lambda t: st.set_subtensor(t[:], 1.0),
+    "everything inc": lambda t: inc(t, slice(None), 1.0),
+    "several": lambda t: st.set_subtensor(inc(inc(t, i, 1.0), j, 2.0)[k], 3.0),
+}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("name", WRITES)
+def test_no_write_is_made_where_any_position_is_out_of_range(name, strict, monkeypatch):
+    monkeypatch.setattr(plugins.get_backend("jax"), "strict", strict)
+    start = np.random.default_rng(0).integers(-9, 9, (20, 30)).astype(float)  # whose sums are exact in any order
+    start[0] = -0.0
+    start[1] = np.nan
+    t, other = st.shared(start, name="t"), st.lvector("other")
+    new = WRITES[name](t)
+    inputs = [v for v in (i, j, k) if v in set(st.graph.toposort([new]))]
+    args = [ARGS[v.name] for v in inputs]
+    run = st.function([*inputs, other], t[other, 0], updates=[(t, new)], backend="jax")
+    assert isinstance(run._execute.last, _Fused)
+    for bad in (20, -21):
+        with pytest.raises(IndexError, match=f"index {bad} at position"):
+            run(*args, [0, bad])
+        assert t.get_value().tobytes() == start.tobytes()
+    run(*args, [0, 19])
+    reference = st.shared(start, name="t")
+    st.function(inputs, [], updates=[(reference, WRITES[name](reference))], backend="numpy")(*args)
+    np.testing.assert_array_equal(t.get_value(), reference.get_value())

@@ -53,7 +53,8 @@ class Case:
     have, None for the core. lets: names for expressions, in order. outputs: expressions. updates: pairs of a shared
     variable and an expression. raises: the error that is due while the function is built. ulps, addends, absolute: the
     bound on the error of a float, 0 for exact: ``ulps * addends`` units in the last place, plus ``absolute``.
-    oracle: names for expressions that only the oracle takes instead, where it spells things otherwise.
+    oracle: names for expressions that only the oracle takes instead, where it spells things otherwise. step: an
+    expression that gives an optimizer's updates, whose state variables are compared by name like the case's own.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Case:
     quick: bool = True
     since: int = 1
     oracle: tuple[tuple[str, str], ...] = ()
+    step: str = ""
 
     @property
     def area(self) -> str:

@@ -129,12 +129,16 @@ def _read(source: str, names: Mapping[str, Any]) -> Any:
 
 
 def build(case: Case, backend: str) -> tuple[Any, dict[str, Any]]:
-    """The compiled function of a case, and its names."""
+    """The compiled function of a case, and its names; those of an optimizer's own variables have a dot."""
     names = _symbols(case)
     for name, source in case.lets:
         names[name] = _read(source, names)
     outputs = [_read(source, names) for source in case.outputs]
     updates = [(names[name], _read(source, names)) for name, source in case.updates]
+    if case.step:
+        step = _read(case.step, names)
+        updates += step.items()
+        names.update((s.name, s) for s in step.state)
     inputs = [names[g.name] for g in case.inputs]
     return subtensor.function(inputs, outputs, updates=updates, backend=backend, on_unused_input="ignore"), names
 
@@ -153,6 +157,11 @@ class Expectation:
         self.outputs = [_read(instead.get(source, source), names) for source in case.outputs]
         self.updates = {name: _read(instead.get(source, source), names) for name, source in case.updates}
         self.state = {g.name: _to_oracle(g.value) for g in case.shared if g.value is not None}
+        if case.step:
+            step = _read(instead.get(case.step, case.step), names)
+            self.leaves |= step.leaves
+            self.updates |= step.new
+            self.state |= {name: first(self.state) for name, first in step.first.items()}
 
     def call(self, call: Call) -> list[Array]:
         """The outputs; the state is taken one step further."""
@@ -167,12 +176,20 @@ class Expectation:
         return {name: _to_numpy(v) for name, v in self.state.items()}
 
 
+Outcome = tuple[list[Array], dict[str, Array], dict[str, Array]]
+
+
 @lru_cache(maxsize=8192)
-def expected(case: Case) -> tuple[tuple[list[Array], dict[str, Array]], ...]:
-    """For each call that is to succeed: the outputs, and the state after it. Kept, for the next backend."""
+def expected(case: Case) -> tuple[Outcome, ...]:
+    """For each call that is to succeed: the outputs, and the state after and before it. Kept, for the next backend."""
     try:
         expectation = Expectation(case)
-        return tuple((expectation.call(c), expectation.values()) for c in case.calls if c.raises is None)
+        results: list[Outcome] = []
+        for c in case.calls:
+            if c.raises is None:
+                before = expectation.values()
+                results.append((expectation.call(c), expectation.values(), before))
+        return tuple(results)
     finally:
         subset.forget()
 
@@ -196,8 +213,13 @@ def _run(case: Case, backend: str, witness: Witness, bound: Bound, observed: lis
     run, names = build(case, backend)
     if not witness.compiled:
         raise Failure("dispatch", f"the function was built without asking {backend!r} to compile it")
-    due = iter(expected(case))
-    shared = {g.name: names[g.name] for g in case.shared}
+    results = expected(case)
+    due = iter(results)
+    own = [name for name in names if "." in name]
+    shared = {name: names[name] for name in (*(g.name for g in case.shared), *own)}
+    if results and set(shared) != set(results[0][1]):
+        wanted = sorted(set(results[0][1]) - {g.name for g in case.shared})
+        raise Failure("state", f"the optimizer's state has other names: {sorted(own)}", repr(wanted), repr(sorted(own)))
     error = 0.0
     for number, call in enumerate(case.calls):
         before = witness.ran
@@ -218,7 +240,7 @@ def _one_call(
     number: int,
     run: Any,
     shared: Mapping[str, Any],
-    due: Iterator[tuple[list[Array], dict[str, Array]]],
+    due: Iterator[Outcome],
     bound: Bound,
     observed: list[Any],
 ) -> float:
@@ -237,15 +259,17 @@ def _one_call(
                 )
         return 0.0
     outputs = run(*arguments)
-    results, values = next(due)
+    results, values, before = next(due)
     _unchanged(where, kept, arguments)
     error = _compare_all(where, case.outputs, results, outputs, bound)
     observed.append([encode(o) for o in outputs])
     _owned(where, outputs, arguments, shared)
-    if not case.updates:
+    if not case.updates and not case.step:
         _again(where, run, kept, outputs)
     for each in (*outputs, *arguments):
         _scribble(each)
+    if case.step:
+        _unused_rows(where, {name: s.get_value() for name, s in shared.items()}, old, values, before)
     for attempt in ("", " after get_value() was written to"):
         for name, s in shared.items():
             now = s.get_value()
@@ -309,6 +333,25 @@ def _owned(where: str, outputs: Sequence[Array], arguments: Sequence[Array], sha
         for what, other in [*others, *((f"output {j}", outputs[j]) for j in range(i))]:
             if np.may_share_memory(o, other) and np.shares_memory(o, other):
                 raise Failure("aliasing", f"{where}output {i} shares memory with {what}")
+
+
+def _unused_rows(
+    where: str,
+    got: Mapping[str, Array],
+    old: Mapping[str, Array],
+    values: Mapping[str, Array],
+    before: Mapping[str, Array],
+) -> None:
+    """Rows that a step does not change keep their bits, whatever the bound on the others."""
+    for name, now in got.items():
+        if now.shape != before[name].shape or not now.ndim:
+            continue
+        for row, (was, due) in enumerate(zip(before[name], values[name], strict=True)):
+            if was.tobytes() == due.tobytes() and now[row].tobytes() != old[name][row].tobytes():
+                raise Failure(
+                    "unused row", f"{where}row {row} of {name} takes no part in the step, and changed",
+                    repr(old[name][row]), repr(now[row]),
+                )  # fmt: skip
 
 
 def _again(where: str, run: Any, kept: Sequence[Array], outputs: Sequence[Array]) -> None:

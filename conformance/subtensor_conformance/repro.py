@@ -81,12 +81,18 @@ def script(case: Case, backend: str) -> str:
         assert g.value is not None
         lines.append(f"{g.name} = st.shared({_array(g.value)}, name={g.name!r}, shape={g.shape})")
     body = [f"{name} = {source}" for name, source in case.lets]
+    if case.step:
+        body.append(f"step = {case.step}")
     inputs = ", ".join(g.name for g in case.inputs)
     updates = ", ".join(f"({name}, {source})" for name, source in case.updates)
+    if case.step:
+        updates += ", *step.items()" if updates else "*step.items()"
     body.append(
         f"f = st.function([{inputs}], [{', '.join(case.outputs)}], updates=[{updates}], backend=BACKEND, "
         "on_unused_input='ignore')"
     )
+    if case.step:
+        body.append("own = {s.name: s for s in step.state}")
     if case.raises is not None:
         lines += ["\ndef build():", *(f"    {line}" for line in body), "\n"]
         lines.append(f"due('building', {case.raises[0]!r}, {case.raises[1]!r}, build)")
@@ -117,13 +123,16 @@ def _calls(case: Case) -> list[str]:
                     f"compare('call {n}: ' + {case.outputs[i]!r}, {_spelled(e)}, outputs[{i}], {_allowed(case, e)})"
                 )
             held = ", ".join(f"{g.name}.get_value(borrow=True)" for g in case.shared)
+            if case.step:
+                held += ", *(s.get_value(borrow=True) for s in own.values())"
             lines.append(f"owned('call {n}', outputs, [*arguments, {held}])")
             lines += [
                 "for k, (before, after) in enumerate(zip(kept, arguments)):",
                 f"    compare(f'call {n}: argument {{k}} is unchanged', before, after, None)",
             ]
         for name, v in expectation.values().items():
-            lines.append(f"compare('call {n}: the new {name}', {_spelled(v)}, {name}.get_value(), {_allowed(case, v)})")
+            held = f"own[{name!r}]" if "." in name else name
+            lines.append(f"compare('call {n}: the new {name}', {_spelled(v)}, {held}.get_value(), {_allowed(case, v)})")
     return lines
 
 

@@ -51,7 +51,7 @@ def try_one(entry: KnownBad, over: str = "numpy") -> Verdict:
     if entry.alone:
         return judge(entry, run(name, ids=("create/zeros",), time_limit=3.0))
     with installed(name, over):
-        return judge(entry, run(name, areas=(entry.area,), in_process=True))
+        return judge(entry, run(name, areas=(entry.area,), profile=entry.profile, in_process=True))
 
 
 def try_unmutated(over: str = "numpy") -> Verdict:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from subtensor.errors import DTypeError
-from subtensor.types import FLOATS
+from subtensor.types import FLOATS, FLOATX
 
 
 class Config:
@@ -64,3 +64,4 @@ class Config:
 
 
 config = Config()
+FLOATX.append(lambda: config.floatX)

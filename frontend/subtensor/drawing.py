@@ -71,6 +71,10 @@ _MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 """Characters that mean something to XML; ``html.escape`` would do, but is slow to import."""
 
 
+def _escaped(text: str) -> str:
+    return text.translate(_MARKUP)
+
+
 def _quoted(*lines: str) -> str:
     return '"' + "\\n".join(lines).replace('"', '\\"') + '"'
 
@@ -101,7 +105,7 @@ def _svg(stages: Sequence[tuple[str, Roots]]) -> str:
     parts: list[str] = []
     top, widest = 0.0, 0.0
     for title, roots in stages:
-        parts.append(f'<text x="10" y="{top + 20:g}" font-weight="bold">{title.translate(_MARKUP)}</text>')
+        parts.append(f'<text x="10" y="{top + 20:g}" font-weight="bold">{_escaped(title)}</text>')
         boxes: dict[Variable, tuple[float, float, float]] = {}
         y = top + 40
         for layer in _layers(roots):
@@ -142,11 +146,10 @@ def _box(node: Variable, x: float, y: float, width: float, label: str) -> str:
     box = (
         f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{_HEIGHT}" rx="4" fill="{_COLOURS[_kind(node)]}" '
         f'stroke="{"#c04000" if label else "#555555"}" stroke-width="{2 if label else 1}"/>'
-        f'<text x="{middle:g}" y="{y + 16:g}" text-anchor="middle">{_text(node).translate(_MARKUP)}</text>'
-        f'<text x="{middle:g}" y="{y + 32:g}" text-anchor="middle" fill="#666666">{str(node.type).translate(_MARKUP)}</text>'
+        f'<text x="{middle:g}" y="{y + 16:g}" text-anchor="middle">{_escaped(_text(node))}</text>'
+        f'<text x="{middle:g}" y="{y + 32:g}" text-anchor="middle" fill="#666666">{_escaped(str(node.type))}</text>'
     )
     if label:
-        box += (
-            f'<text x="{middle:g}" y="{y + _HEIGHT + 14:g}" text-anchor="middle" fill="#c04000">{label.translate(_MARKUP)}</text>'
-        )
+        below = y + _HEIGHT + 14
+        box += f'<text x="{middle:g}" y="{below:g}" text-anchor="middle" fill="#c04000">{_escaped(label)}</text>'
     return box

@@ -182,8 +182,8 @@ def why_whole(
 
     written: the new value as the user wrote it; e: as it was rewritten.
     """
-    (full,) = rewrite([written], Selection.of(True))
-    if full is not e and _chain_base(full) is s and _chain_base(e) is not s:
+    full, again = rewrite([written, e], Selection.of(True))  # a backend's own rules may have made another form
+    if full is not e and all(_chain_base(f) is s for f in (full, again)) and _chain_base(e) is not s:
         return "the rewrites that turn it into writes of rows are switched off", "rewrites=True"
     node = e
     while is_write(node):

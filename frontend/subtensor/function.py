@@ -402,6 +402,22 @@ def _check_unused(specs: Sequence[In], outputs: Sequence[Variable], action: str,
     warnings.warn(message, stacklevel=3)
 
 
+def _replaced(nodes: list[Variable], replacements: Any, label: str) -> list[Variable]:
+    return replace(nodes, _given_pairs(replacements, label))
+
+
+@public(aliases=("clone_replace",))
+def clone(output: Any, replace: Any = None) -> Any:
+    """A node, or a list of nodes, with others replaced in it, all at once: as ``givens`` of ``function`` does.
+
+    replace: pairs (node, replacement), or a dict. Raises UpdateTypeError where a replacement has another rank or
+    length, DTypeError where its dtype does not go into that of what it replaces.
+    """
+    if isinstance(output, list | tuple):
+        return _replaced([as_tensor(v) for v in output], replace, "clone")
+    return _replaced([as_tensor(output)], replace, "clone")[0]
+
+
 @public
 def eval_(variable: Variable, inputs_to_values: Mapping[Variable, Any] | None = None, **options: Any) -> Any:
     """The value of a node, given those of its inputs; compiled anew at each call."""

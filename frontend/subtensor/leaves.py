@@ -27,7 +27,7 @@ PLURALS = {"scalar": "scalars", "vector": "vectors", "row": "rows", "col": "cols
 def tensor(
     name: Any = None,
     dtype: Any = None,
-    shape: Sequence[int | None] | None = None,
+    shape: Any = None,
     *,
     broadcastable: Sequence[bool] | None = None,
 ) -> Input:

@@ -240,6 +240,15 @@ class Operators:
         result: tuple[Variable, ...] = FUNCTIONS["nonzero"](self)
         return result
 
+    def nonzero_values(self) -> Variable:
+        return call("nonzero_values", self)
+
+    def compress(self, condition: Any, axis: int | None = None) -> Variable:
+        return call("compress", condition, self, axis)
+
+    def choose(self, choices: Any, mode: str = "raise") -> Variable:
+        return call("choose", self, choices, mode)
+
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
         return call("diagonal", self, offset, axis1, axis2)
 
@@ -338,6 +347,9 @@ class Operators:
     def norm(self, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Variable:
         return call("norm", self, L, axis, keepdims)
 
+    def ptp(self, axis: Any = None) -> Variable:
+        return call("ptp", self, axis)
+
     def cumsum(self, axis: int | None = None) -> Variable:
         return call("cumsum", self, axis)
 
@@ -363,8 +375,8 @@ class Operators:
     def argsort(self, axis: int | None = -1) -> Variable:
         return call("argsort", self, axis)
 
-    def searchsorted(self, v: Any, side: str = "left") -> Variable:
-        return call("searchsorted", self, v, side)
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Variable:
+        return call("searchsorted", self, v, side, sorter)
 
     def eval(self, inputs_to_values: Any = None, **kwargs: Any) -> Any:
         """The value of this variable: a compiled function, called with ``{input: value}``."""

@@ -31,6 +31,9 @@ INDEX = "int64"
 """The dtype of shapes, positions and counts."""
 
 
+FLOATX: list[Callable[[], str]] = []
+"""What tells ``config.floatX``: ``subtensor.config`` enters it, so that this file lies below it."""
+
 INPUTS: list[Callable[..., Input]] = []
 """What makes inputs, for ``TensorType.__call__``: ``subtensor.leaves`` enters it, so that this file lies below it."""
 
@@ -100,7 +103,12 @@ def _dtype_name(dtype: Any) -> str:
 
 
 def as_dtype(dtype: Any) -> str:
-    """The canonical name of a dtype given as a string, a type or a ``numpy.dtype``; raises DTypeError."""
+    """The canonical name of a dtype given as a string, a type or a ``numpy.dtype``; raises DTypeError.
+
+    ``"floatX"`` is ``config.floatX``, as in the peers.
+    """
+    if isinstance(dtype, str) and dtype == "floatX":
+        return FLOATX[0]()
     try:
         name: str = _dtype_name(dtype)
     except TypeError as error:
@@ -201,6 +209,8 @@ def broadcast_shapes(where: str, shapes: Sequence[Shape], labels: Labels) -> Sha
 
 def normalize_axis(axis: int, ndim: int, where: str) -> int:
     """An axis in ``0 <= axis < ndim``; negative ones count from the end; raises ShapeError."""
+    if not hasattr(axis, "__index__"):
+        raise ShapeError(f"{where}: axis {axis!r} is not an integer; expected one axis, {-ndim} to {ndim - 1}")
     axis = axis.__index__()
     if not -ndim <= axis < ndim:
         raise ShapeError(f"{where}: axis {axis} is out of bounds for {ndim} dimensions; expected {-ndim} to {ndim - 1}")

@@ -12,6 +12,8 @@ from opcases import build, check_constant, check_value, ops_of
 import subtensor as st
 
 ELSEWHERE = {
+    "clone": "test_peers_programs.py",
+    "clone_replace": "test_peers_programs.py",
     "eval": "test_graph.py",
     "ndim": "returns a Python int: test_graph.py",
 }

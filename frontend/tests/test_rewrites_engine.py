@@ -46,6 +46,16 @@ def test_takes_time_in_proportion_to_the_graph():
     assert after is table
 
 
+def test_a_deep_function_of_a_gradient_is_no_problem():
+    ids = st.lvector("ids")
+    g = st.zeros((100, 4))[ids].inc(1.5)
+    for _ in range(300):
+        g = st.tanh(g) * g
+    (after,) = rewrite([g], ALL)
+    assert after.op is OPS["inc_subtensor"]
+    assert sum(n.op is OPS["argsort"] for n in toposort([after])) == 1
+
+
 def test_a_deep_graph_is_no_problem():
     x = st.vector("x")
     y = x

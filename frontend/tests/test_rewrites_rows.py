@@ -18,6 +18,18 @@ def step(cost, w, lr=0.1):
     return w - lr * st.grad(cost, w)
 
 
+def unit(g):
+    return 0.1 * g / st.sqrt((g**2).sum())
+
+
+def shorter(g):
+    return g * st.minimum(1.0, 2.0 / st.sqrt((g**2).sum()))
+
+
+def by_row(g):
+    return g / st.sqrt((g**2).sum(1, keepdims=True) + 1e-8)
+
+
 SPELLINGS = {
     "minus": (lambda w: step((w[ids] ** 2).sum(), w), [(ids, IDS)]),
     "plus a negative rate": (lambda w: w + (-rate) * st.grad((w[ids] ** 2).mean(), w), [(ids, IDS), (rate, 0.3)]),
@@ -45,6 +57,23 @@ SPELLINGS = {
     "a sum of gradients": (lambda w: w - 0.1 * (st.grad((w[ids] ** 2).sum(), w) + 2 * st.grad(w[more].sum(), w)),
                            [(ids, IDS), (more, MORE)]),
     "decay of the rows used": (lambda w: step(st.tanh(w[ids]).sum() + 0.01 * (w[ids] ** 2).sum(), w), [(ids, IDS)]),
+    "decay of the rows used, beside the cost": (lambda w: w - 0.1 * (st.grad((w[ids] ** 3).sum(), w)
+                                                + 0.01 * st.zeros_like(w)[ids].inc(w[ids])), [(ids, IDS)]),
+    "decay of the rows used, then a step": (lambda w: w[ids].set(w[ids] * 0.999)[ids].inc(-0.1 * w[ids] ** 2),
+                                            [(ids, IDS)]),
+    "clipped": (lambda w: w - 0.1 * st.clip(st.grad((w[ids] ** 3).sum(), w), -1, 1), [(ids, IDS)]),
+    "clipped, two gathers": (lambda w: w - st.clip(0.1 * st.grad((w[ids] ** 3).sum() + w[more].sum(), w), -0.1, 0.1),
+                             [(ids, IDS), (more, MORE)]),
+    "squashed": (lambda w: w - rate * st.tanh(st.grad((w[wide] ** 3).sum(), w)), [(wide, WIDE), (rate, 0.3)]),
+    "signs": (lambda w: w - 0.1 * st.sign(st.grad((w[ids] ** 3).sum(), w)), [(ids, IDS)]),
+    "of length one": (lambda w: w - unit(st.grad((w[ids] ** 3).sum(), w)), [(ids, IDS)]),
+    "clipped to a norm": (lambda w: w - 0.1 * shorter(st.grad((w[ids] ** 3).sum() + w[more].sum(), w)),
+                          [(ids, IDS), (more, MORE)]),
+    "rows of length one": (lambda w: w - by_row(st.grad((w[ids] ** 3).sum(), w)), [(ids, IDS)]),
+    "rows of a part": (lambda w: step((w[1:][ids] ** 2).sum() + (w[5:50][more] ** 3).sum(), w),
+                       [(ids, IDS), (more, MORE)]),
+    "rows of a part with symbolic bounds": (lambda w: step((w[more[0] : more[1] - 3][ids] ** 2).sum(), w),
+                                            [(ids, IDS), (more, MORE)]),
     "rows of a product": (lambda w: step((st.tanh(w @ START[:3].T)[ids] ** 2).sum(), w), [(ids, IDS)]),
     "set of what was read": (lambda w: w[1:5].set(w[1:5] - 0.5 * w[:4]), []),
     "chained writes": (lambda w: w[ids].inc(1.0)[more].set(2.0)[ids].inc(-0.5), [(ids, IDS), (more, MORE)]),

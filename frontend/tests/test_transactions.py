@@ -172,7 +172,8 @@ def bomb():
     [ZeroDivisionError(), KeyboardInterrupt(), IndexError("made up"), SystemExit()],
     ids=lambda e: type(e).__name__,
 )
-def test_a_lowering_that_raises_leaves_everything(bomb, error):
+def test_a_lowering_that_raises_leaves_everything(bomb, error, monkeypatch):
+    monkeypatch.setattr(st.config, "backend", "numpy")  # for which the lowering is
     count = 0
 
     def tag(v):
@@ -258,5 +259,6 @@ def test_the_injector_sees_a_commit_that_can_be_divided(monkeypatch):
     space = {}
     exec(compile(source, "<subtensor divided commit>", "exec"), space)
     monkeypatch.setattr("subtensor_numpy.emit.commit", space["commit"])
+    monkeypatch.setattr(st.config, "backend", "numpy")
     with pytest.raises(AssertionError, match="half a step is applied"):
         test_a_failure_at_any_line_leaves_all_or_nothing(RuntimeError("injected"), True)

@@ -19,6 +19,7 @@ from subtensor_conformance.cases import (
     gradients,
     indexing,
     linalg,
+    optimizers,
     ownership,
     reductions,
     second_order,
@@ -50,6 +51,7 @@ AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
     "second": ("subset gradients", "second order, forward mode, Jacobians", second_order.cases),
     "update": ("update rules", "simultaneous updates, rows in every spelling, chains", updates.cases),
     "transaction": ("update rules", "all or nothing, after each kind of failure", transactions.cases),
+    "optimizers": ("update rules", "steps with repeated ids, rows left alone, state by row", optimizers.cases),
 }
 """For each area: the level that it belongs to, what it is about, and where its cases come from."""
 

@@ -15,6 +15,7 @@ class KnownBad:
     fault: what it does wrong. area: the one that must turn red. kinds: the kinds of failure that count. tags: where not
     empty, every case of the area that fails must bear one of them, so that the others show that nothing else is broken.
     make: from a good backend to the bad one. patch: in force while it is tried. alone: it ends or stalls its process.
+    profile: of the area's cases.
     """
 
     name: str
@@ -26,6 +27,7 @@ class KnownBad:
     patch: Callable[[], AbstractContextManager[Any]] = nullcontext
     alone: bool = False
     state: str = "fail"
+    profile: str = "quick"
 
 
 ALL: dict[str, KnownBad] = {}
@@ -42,9 +44,10 @@ def known_bad(
     patch: Callable[[], AbstractContextManager[Any]] = nullcontext,
     alone: bool = False,
     state: str = "fail",
+    profile: str = "quick",
 ) -> None:
     """Enter one into ``ALL``. kinds, tags: separated by ``|``."""
     if name in ALL:
         raise ValueError(f"known-bad backend {name!r} is defined twice")
     each = tuple(t for t in tags.split("|") if t)
-    ALL[name] = KnownBad(name, fault, area, tuple(kinds.split("|")), make, each, patch, alone, state)
+    ALL[name] = KnownBad(name, fault, area, tuple(kinds.split("|")), make, each, patch, alone, state, profile)

@@ -10,6 +10,7 @@ from subtensor_conformance.oracle import (
     creation,
     elementwise,
     linalg,
+    optimizers,
     reduce,
     shape,
     sorting,
@@ -31,6 +32,7 @@ __all__ = [
     "elementwise",
     "evaluate",
     "linalg",
+    "optimizers",
     "promote",
     "reduce",
     "shape",
@@ -41,6 +43,8 @@ __all__ = [
 
 class Names:
     """What a case's source calls ``st``."""
+
+    optimizers = optimizers.Optimizers()
 
     def __getattr__(self, name: str) -> object:
         try:

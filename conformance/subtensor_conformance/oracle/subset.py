@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -57,6 +57,22 @@ def _filled(template: Any, arrays: tuple[Array, ...]) -> list[Any]:
 @lru_cache(maxsize=64)
 def _chosen(shape: tuple[int, ...], template: Any, arrays: tuple[Array, ...]) -> Selection:
     return select(shape, _filled(template, arrays))
+
+
+def spelled(node: Node) -> tuple[Node, Any, list[Node]]:
+    """For ``x[key]``: x, the key, and the nodes in it."""
+    return _spelled[node]
+
+
+def leading(node: Node) -> int:
+    """How many leading axes an ``x[key]`` that selects rows has arrays or numbers for; at least 1."""
+    return max(1, sum(1 for p in _spelled[node][1] if isinstance(p, tuple) and p[0] == "node"))
+
+
+def places(node: Node, shape: tuple[int, ...], value: Mapping[Node, Array]) -> tuple[int, ...]:
+    """For each element of ``x[key]``, its flat position in x, of the given shape; value: of the nodes in the key."""
+    _, template, parts = _spelled[node]
+    return _chosen(shape, template, tuple(value[p] for p in parts)).places
 
 
 @public("getitem")

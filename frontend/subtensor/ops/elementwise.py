@@ -275,7 +275,7 @@ def _unary(op: Op, kind: str) -> Callable[[Any], Variable]:
             raise DTypeError(f"{op.name}: {x.label} is bool; use ~x for its negation, or cast it first")
         return op(x)
 
-    function.__name__ = op.name
+    function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"Elementwise ``{op.name}``. x: any shape; returns the same shape, dtype as in NumPy."
     return function
 
@@ -294,7 +294,7 @@ def _rounding(op: Op) -> Callable[[Any], Variable]:
         x = as_tensor(x)
         return op(x) if is_float(x.dtype) else x  # whole numbers are their own floor
 
-    function.__name__ = op.name
+    function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"Elementwise ``{op.name}``; integers come back as they are."
     return function
 
@@ -310,14 +310,30 @@ def _binary(op: Op, refuse: tuple[str, ...] = (), flip: bool = False) -> Callabl
             raise DTypeError(f"{op.name}: {x.label} and {y.label} are {x.dtype}, for which it is not defined; cast one")
         return op(y, x) if flip else op(x, y)
 
-    function.__name__ = op.name
+    function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"Elementwise ``{op.name}`` of x and y, broadcast and promoted as in NumPy."
     return function
 
 
-publish("add", _binary(add))
+def _any_number(op: Op) -> Callable[..., Variable]:
+    two = _binary(op)
+
+    def function(x: Any, y: Any, *more: Any) -> Variable:
+        if not more:
+            return two(x, y)
+        first, *rest = promoted(op.name, x, y, *more)
+        for z in rest:
+            first = op(first, z)
+        return first
+
+    function.__name__ = function.__qualname__ = op.name
+    function.__doc__ = f"Elementwise ``{op.name}`` of x, y and more, from the left; broadcast and promoted as in NumPy."
+    return function
+
+
+publish("add", _any_number(add))
 publish("subtract", _binary(subtract, refuse=("bool",)), "sub")
-publish("multiply", _binary(multiply), "mul")
+publish("multiply", _any_number(multiply), "mul")
 publish("maximum", _binary(maximum))
 publish("minimum", _binary(minimum))
 publish("less", _binary(less), "lt")
@@ -328,13 +344,27 @@ publish("equal", _binary(equal), "eq")
 publish("and_", _binary(and_, refuse=("float",)), "bitwise_and")
 publish("or_", _binary(or_, refuse=("float",)), "bitwise_or")
 publish("xor", _binary(xor_, refuse=("float",)), "bitwise_xor")
-publish("left_shift", _binary(left_shift, refuse=("float",)))
-publish("right_shift", _binary(right_shift, refuse=("float",)))
 
 
 def _small(x: Variable, y: Variable) -> tuple[Variable, Variable]:
     """bool has no integer arithmetic of its own: NumPy computes it in int8."""
     return (cast(x, "int8"), cast(y, "int8")) if x.dtype == "bool" else (x, y)
+
+
+_shift_left = _binary(left_shift, refuse=("float",))
+_shift_right = _binary(right_shift, refuse=("float",))
+
+
+@public
+def left_shift_(x: Any, y: Any) -> Variable:
+    """``x << y`` for integers; bools are shifted as int8, as in NumPy."""
+    return _shift_left(*_small(*promoted("left_shift", x, y)))
+
+
+@public
+def right_shift_(x: Any, y: Any) -> Variable:
+    """``x >> y`` for integers; bools are shifted as int8, as in NumPy."""
+    return _shift_right(*_small(*promoted("right_shift", x, y)))
 
 
 @public(aliases=("divide", "truediv", "true_div"))

@@ -166,9 +166,16 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
 
 @public
 def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
-    """x repeated as a block, `reps` times along each axis."""
+    """x repeated as a block, `reps` times along each axis. ndim: of the result, where `reps` is a vector of unknown
+    length; shorter `reps` are padded with leading ones.
+    """
     x = as_tensor(x)
-    times = as_dims("tile", reps, ndim)
+    unknown = isinstance(reps, Variable) and reps.type.shape == (None,)
+    times = as_dims("tile", reps, ndim if unknown else None)
+    if ndim is not None:
+        if ndim < max(len(times), x.ndim):
+            raise ShapeError(f"tile: ndim={ndim}; expected at least {max(len(times), x.ndim)}")
+        times = [constant(1)] * (ndim - len(times)) + times
     if len(times) < x.ndim:
         times = [constant(1)] * (x.ndim - len(times)) + times
     if x.ndim < len(times):

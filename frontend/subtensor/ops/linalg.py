@@ -102,18 +102,46 @@ def outer(a: Any, b: Any) -> Variable:
     return expand_dims(reshape(a, (-1,)), 1) * reshape(b, (-1,))
 
 
-@public(aliases=("batched_tensordot",))
+@public
 def batched_dot(a: Any, b: Any) -> Variable:
-    """Products item by item of two batches: a (n, …, k), b (n, k, …)."""
+    """``dot`` item by item of two batches: a (n, …, k), b (n, …, k, m), or b (n, k); sums over k."""
     a, b = promoted("batched_dot", a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError("batched_dot: a scalar has no batch axis; expected at least one axis")
     if a.ndim == 1 or b.ndim == 1:
         return call("multiply", expand_right(a, b.ndim), expand_right(b, a.ndim))
-    letters = "abcdefghijklmnopqrstuvw"
-    left = "z" + letters[: a.ndim - 2] + "y"
-    right = "zy" + letters[a.ndim - 2 : a.ndim + b.ndim - 4]
-    return einsum(f"{left},{right}->{left[:-1]}{right[2:]}", a, b)
+    return _batched_sums(a, b, [a.ndim - 1], [max(1, b.ndim - 2)])
+
+
+@public
+def batched_tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
+    """``tensordot`` item by item of two batches: a (n, …), b (n, …).
+
+    axes: a number (the last of a with the first of b after the batch), or two lists of axes, counted with the batch's,
+    which is 0 and may not be among them. Raises ShapeError for axes that are not there or not as many.
+    """
+    a, b = promoted("batched_tensordot", a, b)
+    if isinstance(axes, int):
+        if not 0 <= axes < min(a.ndim, b.ndim):
+            raise ShapeError(f"batched_tensordot: axes={axes} for operands with {a.ndim} and {b.ndim} axes")
+        return _batched_sums(a, b, list(range(a.ndim - axes, a.ndim)), list(range(1, axes + 1)))
+    left, right = (
+        [normalize_axis(i, x.ndim, "batched_tensordot") for i in (each if isinstance(each, list | tuple) else [each])]
+        for each, x in zip(axes, (a, b), strict=True)
+    )
+    if len(left) != len(right) or 0 in left or 0 in right:
+        raise ShapeError(f"batched_tensordot: axes={axes}; expected as many of each operand, without axis 0, the batch")
+    return _batched_sums(a, b, left, right)
+
+
+def _batched_sums(a: Variable, b: Variable, left: list[int], right: list[int]) -> Variable:
+    """Sums of products over pairs of axes, item by item along the first axis of both."""
+    names = iter("abcdefghijklmnopqrstuvwxy")
+    of_a = ["z", *(next(names) for _ in range(a.ndim - 1))]
+    of_b = [of_a[left[right.index(i)]] if i in right else next(names) for i in range(b.ndim)]
+    of_b[0] = "z"
+    kept = [c for i, c in enumerate(of_a) if i not in left] + [c for i, c in enumerate(of_b) if i and i not in right]
+    return einsum(f"{''.join(of_a)},{''.join(of_b)}->{''.join(kept)}", a, b)
 
 
 def expand_right(x: Variable, ndim: int) -> Variable:

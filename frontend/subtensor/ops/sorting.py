@@ -10,7 +10,7 @@ from subtensor.graph import ZERO, Argument, Cotangent, Length, Variable, define
 from subtensor.operators import call, public
 from subtensor.ops.elementwise import cast
 from subtensor.ops.subtensor import flatnonzero_op
-from subtensor.types import INDEX, TensorType, is_integer, normalize_axis
+from subtensor.types import INDEX, SIGNED, TensorType, is_integer, normalize_axis
 
 
 def _axis_dims(axis: int, x: Variable, /, **_: int) -> Length:
@@ -67,8 +67,13 @@ _searchsorted = define(
 
 
 @public
-def searchsorted(a: Any, v: Any, side: str = "left") -> Variable:
-    """Positions at which to insert v into the ascending vector a so that it stays sorted. a: (n,); v: any shape."""
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Variable:
+    """Positions at which to insert v into the ascending vector a so that it stays sorted. a: (n,); v: any shape.
+
+    sorter: (n,) positions that sort a, where a is not ascending itself.
+    """
+    if sorter is not None:
+        a = as_tensor(a)[as_tensor(sorter)]
     if side not in ("left", "right"):
         raise DTypeError(f"searchsorted: side={side!r}; expected 'left' or 'right'")
     a, v = promoted("searchsorted", a, v)
@@ -109,10 +114,16 @@ def unique(x: Any, return_index: bool = False, return_inverse: bool = False, ret
 
 @public
 def bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Variable:
-    """How often each of 0, 1, … occurs in a vector of non-negative integers, or the sums of their weights."""
+    """How often each of 0, 1, … occurs in a vector of non-negative integers, or the sums of their weights.
+
+    x, weights: (n,); returns (max(max(x) + 1, minlength),). Raises BoundsError at run time where x is negative.
+    """
     x = as_tensor(x)
     if not is_integer(x.dtype) or x.ndim != 1:
         raise DTypeError(f"bincount: {x!r} holds no counts; expected an integer vector")
     longest = call("max", call("concatenate", [cast(x, INDEX) + 1, call("stack", [cast(minlength, INDEX)])], 0))
     ones = call("ones_like", x, INDEX) if weights is None else as_tensor(weights)
+    if x.dtype in SIGNED:  # a negative number must not count from the end: it is moved out of bounds
+        x = cast(x, INDEX)
+        x = call("where", x < 0, x - longest, x)
     return call("segment_sum", ones, x, longest)

@@ -29,7 +29,7 @@ def _float_unary(op: Op, summary: str, *aliases: str) -> None:
         x = as_tensor(x)
         return op(cast(x, float_dtype(x.dtype)))
 
-    function.__name__ = op.name
+    function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"{summary} x: any shape; returns the same shape."
     publish(op.name, function, *aliases)
 

@@ -248,10 +248,17 @@ def nonzero(x: Any, return_matrix: bool = False) -> Any:
 
 
 @public
-def unravel_index(indices: Any, dims: Any) -> list[Variable]:
-    """Positions in a flattened tensor of shape `dims`, axis by axis."""
+def unravel_index(indices: Any, dims: Any, order: str = "C") -> list[Variable]:
+    """Positions in a flattened tensor of shape `dims`, axis by axis; `order` C, or F for columns first.
+
+    Nothing is checked here: a position out of range gives one out of range along the slowest axis.
+    """
     flat = as_tensor(indices)
     sizes = list(dims) if not isinstance(dims, Variable) else [dims[i] for i in range(len(dims))]
+    if order == "F":
+        return unravel_index(flat, sizes[::-1])[::-1]
+    if order != "C":
+        raise IndexingError(f"unravel_index: order={order!r}; expected 'C' or 'F'")
     found = []
     for d in reversed(sizes[1:]):
         safe = call("maximum", d, 1)
@@ -261,11 +268,26 @@ def unravel_index(indices: Any, dims: Any) -> list[Variable]:
 
 
 @public
-def ravel_multi_index(multi_index: Any, dims: Any) -> Variable:
-    """Positions in the flattened tensor, from positions axis by axis."""
+def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Variable:
+    """Positions in the flattened tensor, from positions axis by axis; `order` C, or F for columns first.
+
+    mode: ``wrap`` and ``clip`` bring positions into range. With ``raise`` they are taken as they are: this function
+    checks nothing, and a position that is out of range along one axis may be in range of the flattened tensor.
+    """
     sizes = list(dims) if not isinstance(dims, Variable) else [dims[i] for i in range(len(dims))]
-    flat = as_tensor(multi_index[0])
-    for position, d in zip(multi_index[1:], sizes[1:], strict=True):
+    positions = [as_tensor(multi_index[i]) for i in range(len(sizes))]
+    if mode not in ("raise", "wrap", "clip") or order not in ("C", "F"):
+        raise IndexingError(
+            f"ravel_multi_index: mode={mode!r}, order={order!r}; expected 'raise', 'wrap' or 'clip', and 'C' or 'F'"
+        )
+    if mode == "wrap":
+        positions = [p % d for p, d in zip(positions, sizes, strict=True)]
+    elif mode == "clip":
+        positions = [call("clip", p, 0, d - 1) for p, d in zip(positions, sizes, strict=True)]
+    if order == "F":
+        positions, sizes = positions[::-1], sizes[::-1]
+    flat = positions[0]
+    for position, d in zip(positions[1:], sizes[1:], strict=True):
         flat = flat * d + position
     return flat
 
@@ -422,8 +444,8 @@ _CARRIED = ("cast", "reshape", "transpose", "expand_dims", "squeeze")
 def set_subtensor(
     target: Any,
     value: Any,
-    inplace: bool = False,  # noqa: ARG001  # accepted, without effect
-    tolerate_inplace_aliasing: bool = False,  # noqa: ARG001  # as above
+    inplace: bool = False,  # accepted, without effect
+    tolerate_inplace_aliasing: bool = False,  # as above
 ) -> Variable:
     """The tensor that `target` was indexed from, with `value` written there; the tensor itself is unchanged.
 
@@ -440,8 +462,8 @@ def set_subtensor(
 def inc_subtensor(
     target: Any,
     value: Any,
-    inplace: bool = False,  # noqa: ARG001  # accepted, without effect
-    tolerate_inplace_aliasing: bool = False,  # noqa: ARG001  # as above
+    inplace: bool = False,  # accepted, without effect
+    tolerate_inplace_aliasing: bool = False,  # as above
     *,
     ignore_duplicates: bool = False,
 ) -> Variable:

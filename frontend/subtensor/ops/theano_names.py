@@ -31,7 +31,7 @@ def horizontal_stack(*arrays: Any) -> Variable:
 
 @public
 def vertical_stack(*arrays: Any) -> Variable:
-    """Matrices one below the other: (a, n), (b, n), … give (a + b + …, n). Raises ShapeError for other than matrices."""
+    """Matrices one below the other: (a, n), (b, n), … give (a + b + …, n). Raises ShapeError for all but matrices."""
     return concatenate(_matrices("vertical_stack", arrays), 0)
 
 
@@ -64,10 +64,10 @@ def patternbroadcast(x: Any, broadcastable: Sequence[bool]) -> Variable:
 @public
 def unbroadcast(x: Any, *axes: int) -> Variable:
     """x itself: whether an axis broadcasts is decided by its length at run time. Raises ShapeError for no such axis."""
-    x = as_tensor(x)
+    node = as_tensor(x)
     for a in axes:
-        normalize_axis(a, x.ndim, "unbroadcast")
-    return x
+        normalize_axis(a, node.ndim, "unbroadcast")
+    return node
 
 
 @public(aliases=("second",))
@@ -80,7 +80,7 @@ def fill(a: Any, b: Any) -> Variable:
 def nonzero_values(a: Any) -> Variable:
     """The elements of a that are not zero, in C order, as a vector."""
     a = as_tensor(a)
-    return call("flatten", a)[call("flatnonzero", a)]
+    return call("take", call("flatten", a), call("flatnonzero", a))
 
 
 @public
@@ -92,7 +92,8 @@ def to_one_hot(y: Any, nb_class: Any, dtype: Any = None) -> Variable:
 @public
 def inverse_permutation(perm: Any) -> Variable:
     """The permutation that undoes `perm`, a vector of 0 … n - 1 in some order; of each row where perm is a matrix."""
-    return call("argsort", perm, -1).astype(INDEX)
+    inverse: Variable = call("argsort", perm, -1).astype(INDEX)
+    return inverse
 
 
 def _stacked(arrays: Sequence[Any]) -> Variable:
@@ -115,7 +116,7 @@ def smallest(*args: Any) -> Variable:
 def softsign(x: Any) -> Variable:
     """``x / (1 + |x|)``."""
     x = as_tensor(x)
-    return x / (1 + abs(x))
+    return call("true_divide", x, 1 + abs(x))
 
 
 @public

@@ -3,6 +3,7 @@
 from subtensor.rewrites import (
     canonicalize,
     conversions,
+    distinct_rows,
     engine,
     exponentials,
     increments,
@@ -15,6 +16,7 @@ from subtensor.rewrites import (
 __all__ = [
     "canonicalize",
     "conversions",
+    "distinct_rows",
     "engine",
     "exponentials",
     "increments",

@@ -76,7 +76,7 @@ def _value(node: Variable) -> Any:
 
 
 @rule("add_zero", "x + 0 = x", ["add"], tags=CANONICAL,
-      when="the zeros do not stretch x; of floats: x surely is never -0.0, which 0 would change, or the zeros are")  # fmt: skip
+      when="the zeros do not stretch x; of floats: they are -0.0, or x surely has no -0.0")  # fmt: skip
 def _add_zero(node: Variable) -> Variable | None:
     for a, b in (node.inputs, node.inputs[::-1]):
         if _is(0, b, a) and (np.signbit(_value(b)) or never_minus_zero(a)):
@@ -115,7 +115,7 @@ def _multiply_negated_constant(node: Variable) -> Variable | None:
 
 # --- constants: only what every backend computes to the same bit
 
-_EXACT: Mapping[str, Callable[..., Any]] = {
+EXACT: Mapping[str, Callable[..., Any]] = {
     "add": np.add,
     "subtract": np.subtract,
     "multiply": np.multiply,
@@ -141,7 +141,7 @@ _EXACT: Mapping[str, Callable[..., Any]] = {
 _MOST_FOLDED = 64
 
 
-@rule("fold_constants", "f(c, d) = its value", [*_EXACT, "cast"], tags=CANONICAL,
+@rule("fold_constants", "f(c, d) = its value", [*EXACT, "cast"], tags=CANONICAL,
       when="f is exact on every backend, and c and d are small constants")  # fmt: skip
 def _fold_constants(node: Variable) -> Variable | None:
     if not all(isinstance(i, Constant) and i.data.size <= _MOST_FOLDED for i in node.inputs):
@@ -155,7 +155,7 @@ def _fold_constants(node: Variable) -> Variable | None:
                 return None
             result = values[0].astype(node.dtype)
         else:
-            result = np.asarray(_EXACT[name](*values))
+            result = np.asarray(EXACT[name](*values))
     return constant_node(result) if result.dtype == node.dtype and result.size <= _MOST_FOLDED else None
 
 

@@ -8,7 +8,14 @@ from subtensor.graph import OPS, Variable
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.subtensor import get_op, inc_op
 from subtensor.rewrites.engine import rule
-from subtensor.rewrites.facts import cannot_fail, distinct_positions, index_inputs, never_fails, never_minus_zero, same_index
+from subtensor.rewrites.facts import (
+    cannot_fail,
+    distinct_positions,
+    index_inputs,
+    never_fails,
+    never_minus_zero,
+    same_index,
+)
 from subtensor.rewrites.shapes import fits_within, is_zeros, same_length, uniform
 from subtensor.types import can_cast, is_float
 
@@ -123,7 +130,7 @@ def _set_back(node: Variable) -> Variable | None:
 
 
 @rule("inc_nothing", "inc(x, 0, i) = x", ["inc_subtensor"], tags=SUBSETS,
-      when="i surely is in range, the zeros surely fit, and x surely is never -0.0, or the zeros are")  # fmt: skip
+      when="i surely is in range, the zeros surely fit, and are -0.0, or x surely has none")  # fmt: skip
 def _inc_nothing(node: Variable) -> Variable | None:
     x, y, *inputs = node.inputs
     zero = uniform(y)

@@ -41,7 +41,28 @@ and `fn.draw(stage="both")` shows the graph before and after.
 
 Each rule is tested by `frontend/tests/test_rewrites.py`, under the rule's name: it alone on, against all rules off,
 over dtypes, empty shapes, repeated, negative and bad indices, NaN and infinities, on graphs of the rule's own pattern.
-`frontend/tests/test_rewrites_programs.py` does the same for random whole programs.
+`frontend/tests/test_rewrites_programs.py` does the same for random whole programs, `test_rewrites_rows.py` for
+spellings of a row update, and `test_rewrites_stable.py` for stable forms on large operands. Sub-graphs, such as the
+rows of a Jacobian, are rewritten by the same rules.
+"""
+
+_TAIL = """## What is left as written, and why
+
+- **`x + 0` of floats**, where x may hold `-0.0`: the sum is `0.0`. The rules that turn sums with a gradient into
+  writes of rows do lose that sign in rows that nothing selects, and are marked `rounding` for it.
+- **`x[arange(n), arange(n)]`**: there is no op for a diagonal that it could become; `st.diagonal` is this very read.
+- **`inc(0, y, i)` to `set(0, y, i)`**: the other way is a rule; this one would undo it, and adding is no slower than
+  setting on either backend.
+- **`x[a:][b:]` with symbolic bounds**: two slices are two views, which cost nothing; one slice would need its bounds
+  computed, clamped to the length at each step, since either may be negative or too large. Positions within such a
+  slice, `x[a:b][k]`, are merged, for then no length depends on a value, and a gradient does not fill the slice.
+- **Whole-table expressions in which no element stays**, such as `0.9 * W` or momentum: every row changes. The
+  optimizers keep state by row.
+- **Nonlinear functions of a gradient** by elements, `clip(g, -1, 1)`, `tanh(g)`, `sign(g)`, and norms, `sum(g * g)`
+  over all axes or within rows, act on the sums over distinct rows. What the rules do not follow: functions along an
+  axis, such as `cumsum` or `max`; gradients by other indices than rows; tables of fewer than 64 rows; and a state
+  that is read where it has just been written by distinct rows, as Adagrad spelled on whole tables would:
+  `optimizers.adagrad` on rows does it.
 """
 
 
@@ -56,6 +77,7 @@ def markdown() -> str:
         parts.append("| name | equation | condition | keeps |\n|---|---|---|---|")
         parts += [_row(r) for r in groups[tag]]
         parts.append("")
+    parts.append(_TAIL)
     return "\n".join(parts)
 
 

@@ -185,7 +185,7 @@ def _subtract_increments(node: Variable) -> Variable | None:
 
 
 @rule("add_zeros", "x + 0 = x, x - 0 = x", ["add", "subtract"], tags=ROWS,
-      when="the zeros surely have x's shape; x surely is never -0.0, or the zeros have the sign that keeps it")  # fmt: skip
+      when="the zeros surely have x's shape, and the sign that keeps -0.0, or x surely has none")  # fmt: skip
 def _add_zeros(node: Variable) -> Variable | None:
     a, b = node.inputs
     assert node.op is not None

@@ -6,15 +6,17 @@ that the same check is made elsewhere in what it puts in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from subtensor.graph import OPS, Constant, Variable, constant_node
 from subtensor.indexing import FULL, At, Index, Part, Ref, Slice
-from subtensor.ops.shape import broadcast_to_dims, lengths
+from subtensor.operators import call
+from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.ops.subtensor import get_op, inc_op, is_write, set_op
-from subtensor.rewrites.axes import layout, renumbered
+from subtensor.rewrites.axes import layout, renumbered, wide_index
 from subtensor.rewrites.conversions import SUBSETS, distinct_write
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import (
@@ -26,7 +28,7 @@ from subtensor.rewrites.facts import (
     never_fails,
     same_index,
 )
-from subtensor.rewrites.shapes import fits_within, is_single
+from subtensor.rewrites.shapes import fits_within, increments, is_increments, is_single, same_shape
 from subtensor.shared import SharedVariable
 
 # --- a read of a write
@@ -138,12 +140,45 @@ def _inc_over_set(node: Variable) -> Variable | None:
 
 
 @rule("read_of_read", "x[i][j] = x[i∘j]", ["subtensor"], tags=SUBSETS,
-      when="i is slices with known bounds, or whole along the axes of j; j surely is in range")  # fmt: skip
+      when="i is slices with known bounds, or whole along the axes of j, and j surely is in range; "
+           "or i is slices of step 1 with symbolic bounds, and j positions, checked against them")  # fmt: skip
 def _read_of_read(node: Variable) -> Variable | None:
     inner, *outer_inputs = node.inputs
     if inner.op is not get_op:
         return None
-    first, second = inner.params["index"], node.params["index"]
+    found = _composition(inner, node.params["index"], outer_inputs, by_position=bool(_symbolic(inner)))
+    return None if found is None else get_op(inner.inputs[0], *found[1], index=found[0])
+
+
+def _symbolic(read: Variable) -> bool:
+    return any(isinstance(p, Slice) and p.refs for p in read.params["index"].parts)
+
+
+@rule("inc_of_increments", "inc(x, inc(0, y, j), i) = inc(x, y, i∘j)", ["inc_subtensor"], keeps="rounding",
+      tags=("rows",), when="as for x[i][j], also where j may be out of range: its positions are checked")  # fmt: skip
+def _inc_of_increments(node: Variable) -> Variable | None:
+    x, z, *inputs = node.inputs
+    if not is_increments(z):
+        return None
+    read = get_op(x, *inputs, index=node.params["index"])
+    if not same_shape(z, read):
+        return None
+    for w in increments(z)[1]:
+        found = _composition(read, w.params["index"], index_inputs(w), by_position=True)
+        if found is None:
+            return None
+        x = inc_op(x, w.inputs[1], *found[1], index=found[0])
+    return x
+
+
+def _composition(
+    inner: Variable, second: Index, outer_inputs: Sequence[Variable], by_position: bool
+) -> tuple[Index, list[Variable]] | None:
+    """The index, with its inputs, that selects from x what `second` selects from `inner`, which is ``x[i]``.
+
+    by_position: whether positions within a slice may be turned into positions of x, at the cost of computing them.
+    """
+    first = inner.params["index"]
     x, *inner_inputs = inner.inputs
     inputs: list[Variable] = [*inner_inputs, *outer_inputs]
     shift = len(inner_inputs)
@@ -159,11 +194,41 @@ def _read_of_read(node: Variable) -> Variable | None:
     parts: list[Part] = []
     for axis, (p, q) in enumerate(zip(first.parts, outer, strict=True)):
         composed = p if isinstance(p, At) else _composed(p, q, x.type.shape[axis], inputs)
+        if composed is None and by_position and isinstance(p, Slice) and isinstance(q, At):
+            composed = _moved(p, q, length(x, axis), inputs)
         if composed is None:
             return None
         parts.append(composed)
-    index, used = renumbered(parts, inputs)
-    return get_op(x, *used, index=index)
+    return renumbered(parts, inputs)
+
+
+def _moved(p: Slice, q: At, n: Variable, inputs: list[Variable]) -> At | None:
+    """Positions within a slice of step 1 of an axis of length n, as positions of the axis; n where out of range."""
+    positions = wide_index(inputs[q.slot])
+    if p.step not in (None, 1) or positions is None:
+        return None
+    ends: list[Variable] = []
+    for bound, default in ((p.start, constant_node(np.asarray(0, np.int64))), (p.stop, n)):
+        end = default if bound is None else inputs[bound.slot] if isinstance(bound, Ref) else bound
+        if not isinstance(end, Variable):
+            end = constant_node(np.asarray(end, np.int64))
+        wide = wide_index(end)
+        if wide is None:
+            return None
+        ends.append(wide if bound is None else _clamped(wide, n))
+    start, stop = ends
+    size = call("maximum", stop - start, 0)
+    inside = call("where", positions < 0, positions + size, positions)
+    within = (inside >= 0) & (inside < size)
+    inputs.append(call("where", within, inside + start, n))
+    return At(len(inputs) - 1)
+
+
+def _clamped(bound: Variable, n: Variable) -> Variable:
+    """Where a bound of a slice stands along an axis of length n."""
+    if isinstance(bound, Constant):
+        return call("maximum", n + bound, 0) if bound.data < 0 else call("minimum", bound, n)
+    return call("where", bound < 0, call("maximum", bound + n, 0), call("minimum", bound, n))
 
 
 def _shifted_part(p: Part, shift: int) -> Part:

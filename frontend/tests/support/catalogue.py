@@ -8,13 +8,14 @@ import cases_linalg
 import cases_reduce
 import cases_select
 import cases_shape
+import cases_theano
 from opcases import Case
 
 import subtensor  # noqa: F401  # fills the tables
 from subtensor.graph import OPS
 from subtensor.operators import FUNCTIONS
 
-MODULES = (cases_core, cases_elementwise, cases_linalg, cases_reduce, cases_select, cases_shape)
+MODULES = (cases_core, cases_elementwise, cases_linalg, cases_reduce, cases_select, cases_shape, cases_theano)
 CASES: list[Case] = [case for module in MODULES for case in module.all_cases()]
 BY_NAME: dict[str, list[Case]] = {}
 for _case in CASES:

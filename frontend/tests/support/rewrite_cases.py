@@ -159,7 +159,16 @@ def add_zero(d):
     x, i = d.table(), d.given(d.array((3,), "int64"))
     n = d.values[0].shape[0]
     sure = d.pick(st.exp(x), abs(x) + x * 2, x * x, st.where(x > 0, x, 1.0), st.zeros_like(x)[d.ids(n)].inc(x[:1] * 0))
-    return [x + 0, 0 + x, x + (-0.0), i + 0, sure + 0, 0 + sure, sure + np.zeros((2, 1, 1)), (i + 0).astype("float64") + 0]
+    return [
+        x + 0,
+        0 + x,
+        x + (-0.0),
+        i + 0,
+        sure + 0,
+        0 + sure,
+        sure + np.zeros((2, 1, 1)),
+        (i + 0).astype("float64") + 0,
+    ]
 
 
 @case
@@ -379,8 +388,41 @@ def subtract_increments(d):
 def add_zeros(d):
     x = d.table()
     w, minus = d.gradient(x), st.full_like(x, -0.0)
-    return [x + st.zeros_like(x), w + st.zeros_like(x), st.zeros_like(x) + w, x - st.zeros_like(x), st.zeros_like(x) - x,
-            x + minus, x - minus, minus + x, minus.astype("float64") + st.zeros_like(x)]  # fmt: skip
+    o = st.zeros_like(x)
+    return [x + o, w + o, o + w, x - o, o - x,
+            x + minus, x - minus, minus + x, minus.astype("float64") + o]  # fmt: skip
+
+
+@case
+def function_of_increments(d):
+    n = d.pick(0, 64, 70)
+    x = (
+        st.full((n, 2), 1.0, d.dtype())
+        if d.pick(True, False)
+        else d.given(np.ones((n, 2), d.dtype()), known=d.pick(True, False))
+    )
+    ids = d.ids(n, count=d.number(0, 5) if n else 0)
+    y = d.floats((d.values[-1].size, 2), known=False, pool=[0.5, -1.0, 2.0, -0.0, 0.25])
+    g = st.zeros_like(x)[ids].inc(y)
+    more = g[d.ids(n, count=d.number(0, 3) if n else 0)].inc(0.5)
+    distinct = st.zeros_like(x)[st.arange(d.pick(1, 2))].inc(1.5) if n else g
+    column = d.floats((n, 1), known=True, pool=[1.0, 2.0])
+    return [
+        st.tanh(g), st.clip(g, -1, 1), g * g, st.tanh(g) * g, st.tanh(more) * st.exp(g - more),
+        st.sqrt(abs(more)) * column,
+        g / (1 + abs(g)), st.clip(g * column, -0.5, 0.75), st.cos(g), g * st.tanh(x), st.sign(distinct) * distinct,
+        st.clip(g, 0.5, 1), st.tanh(g)[:3], st.where(g > column, g, -g), st.sqrt(g * g),
+    ]  # fmt: skip
+
+
+@case
+def sum_of_increments(d):
+    x = d.floats(d.shape(3, least=1), known=d.pick(True, False), pool=FINITE)
+    n, m, k = d.values[0].shape
+    ids = d.ids(n)
+    w = st.zeros_like(x)[ids].inc(d.floats((d.values[-1].size, m, k), known=False))
+    v = w[d.given(d.array((2, 2), "int64") % n)].inc(d.floats((k,)))
+    return [w.sum(), v.sum(), v.sum(0), v.sum(1), w.sum((1, 2)), v.sum((0, 2)), w.sum(axis=2, keepdims=True)]
 
 
 @case
@@ -580,9 +622,33 @@ def read_of_read(d):
     inner = x[part(), part()]
     k = d.pick(0, -1, 1, 7)
     i = d.ids(shape[0])
+    a, b = (d.given(np.int64(d.number(-5, 5)), known=True) for _ in range(2))
     return [inner[part(), part(), part()], inner[k], inner[:, np.array([0, k])], x[i][:, part()], x[i][..., 0],
-            x[:, i][part()],
+            x[:, i][part()], x[a:b][i], x[a:][k], x[:b, 1:][i, d.ids(2, 1)], x[:, a:, b:][i, :, k],
             x[:, :, 0][i], x[i, :, i][:, part()]]  # fmt: skip
+
+
+@case
+def inc_of_increments(d):
+    x = d.floats(d.shape(2, least=1), known=d.pick(True, False))
+    n = d.values[0].shape[0]
+
+    def bound():
+        known = d.pick(None, 0, 1, -2, 3, 9)
+        return d.given(np.int64(known or 0), known=True) if d.pick(True, False) else known
+
+    part = x[bound() : bound()]
+    i, j = d.ids(n), d.ids(n)
+    rows = x[i][:, bound() : bound()]
+    w = st.zeros_like(part)[j].inc(1.5)[d.pick(0, 1, -1)].inc(2.0)
+    return [
+        part.inc(w),
+        part[0:2].inc(st.zeros_like(part[0:2])[j].inc(1.5)),
+        st.zeros_like(x)[1:].inc(st.zeros_like(x[1:])[j].inc(x[:1])),
+        x[i].inc(st.zeros_like(x[i])[:, 1:].inc(0.5)),
+        rows.inc(st.zeros_like(rows)[..., 0].inc(0.5)),
+        x[::-1].inc(st.zeros_like(x)[j].inc(1.0)),
+    ]
 
 
 @case
@@ -683,14 +749,25 @@ EXPONENTS = [0.25, 1.0, -3.0, 0.5, -40.0, 30.0]
 def logsumexp_from_log(d):
     x = d.floats(d.shape(), pool=EXPONENTS)
     e = st.exp(x)
-    return [st.log(e.sum(1)), st.log(e.sum(0, keepdims=True)), st.log(e.sum()), st.log(e.sum(1))[d.ids(d.values[0].shape[0])]]
+    return [
+        st.log(e.sum(1)),
+        st.log(e.sum(0, keepdims=True)),
+        st.log(e.sum()),
+        st.log(e.sum(1))[d.ids(d.values[0].shape[0])],
+    ]
 
 
 @case
 def softmax_from_exp(d):
     x = d.floats(d.shape(), pool=EXPONENTS)
     e = st.exp(x)
-    return [e / e.sum(1, keepdims=True), e / e.sum(0)[None, :], e / e.sum(), (e.T / e.sum(1)).T, e / e.sum(1).reshape((-1, 1))]
+    return [
+        e / e.sum(1, keepdims=True),
+        e / e.sum(0)[None, :],
+        e / e.sum(),
+        (e.T / e.sum(1)).T,
+        e / e.sum(1).reshape((-1, 1)),
+    ]
 
 
 @case
