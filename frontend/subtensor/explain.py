@@ -10,10 +10,11 @@ from weakref import WeakSet
 
 import numpy as np
 
+from subtensor.errors import counted
 from subtensor.graph import Constant, Variable, describe, toposort
 from subtensor.ops.shape import lengths
 from subtensor.ops.subtensor import get_op, is_write, set_op
-from subtensor.program import Commit, Program
+from subtensor.program import VIEWS, Commit, Program
 from subtensor.rewrites.engine import Selection, Step, rewrite
 from subtensor.rewrites.shapes import is_increments, length_of
 from subtensor.shared import SharedVariable
@@ -79,7 +80,7 @@ class Explanation:
     steps: tuple[Step, ...] | None
 
     def __str__(self) -> str:
-        lines = [f"{self.name} on {self.backend}: {len(self.updates)} updates"]
+        lines = [f"{self.name} on {self.backend}: {counted(len(self.updates), 'update')}"]
         lines += [str(u) for u in self.updates]
         if self.steps is not None:
             lines.append(f"{len(self.steps)} rewrites:")
@@ -120,15 +121,32 @@ def reports(
             nothing = Amount("0", 0)
             yield UpdateReport(s.label, True, True, "it keeps its value", None, nothing, nothing)
         elif commit.writes:
-            yield _rows_report(s, commit, shapes)
+            yield _rows_report(s, commit, _reads(program, commit.shared, shapes), shapes)
         else:
             everything = _bytes(s, lengths(s), shapes)
             reason, avoidable = why_whole(s, written[s], e, changed, outputs)
             yield UpdateReport(s.label, False, False, reason, avoidable, everything, everything)
 
 
-def _rows_report(s: SharedVariable, commit: Commit, shapes: Shapes) -> UpdateReport:
-    read, written = [], []
+def _reads(program: Program, shared: int, shapes: Shapes) -> list[Amount]:
+    """What the instructions of a program read of a shared variable; views of it are followed, lengths read nothing."""
+    s = program.shared[shared]
+    same = {program.first_shared + shared}
+    read = []
+    for i in program.instructions:
+        if not same.intersection(i.args) or i.op.name == "length":
+            continue
+        if i.op is get_op and i.args[0] in same and not same.intersection(i.args[1:]):
+            read.append(_bytes(s, lengths(i.node), shapes))
+        elif i.op.name in VIEWS:
+            same.add(i.out)
+        else:
+            read.append(_bytes(s, lengths(s), shapes))
+    return read
+
+
+def _rows_report(s: SharedVariable, commit: Commit, read: list[Amount], shapes: Shapes) -> UpdateReport:
+    written = []
     for w in commit.writes:
         node = w.node
         part = get_op(s, *node.inputs[2:], index=w.index)

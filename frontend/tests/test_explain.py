@@ -121,3 +121,15 @@ def test_pictures_hold_every_node(tmp_path):
     for option, text in [({"format": "png"}, "format='png'"), ({"stage": "now"}, "stage='now'")]:
         with pytest.raises(st.FunctionError, match=text):
             f.draw(**option)
+
+
+def test_what_is_gathered_counts_as_read():
+    table = st.shared(np.zeros((1000, 64), np.float32), name="table")
+    ids = st.lvector("ids")
+    rows = table[ids]
+    step = st.function([ids], st.sqr(rows).sum(), updates=[(table, st.set_subtensor(rows, 2 * rows))])
+    step([1, 2, 3])
+    (update,) = step.explain().updates
+    assert (update.read.number, update.written.number) == (3 * 64 * 4, 3 * 64 * 4)
+    (update,) = st.function([ids], updates=[(table, rows.inc(1.0))]).explain().updates
+    assert update.read.formula == update.written.formula == "4 * ids.shape[0] * 64"
