@@ -99,10 +99,10 @@ def product(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 def _extremum(reduce: Callable[..., Array], x: Array, axes: tuple[int, ...]) -> Array:
+    if any(x.shape[a] == 0 for a in axes):
+        raise ValueError("there is nothing to reduce")
     rest = tuple(d for i, d in enumerate(x.shape) if i not in axes)
-    if 0 in rest:
-        return lax.full(rest, 0, x.dtype)
-    return reduce(x, axes)  # raises where there is nothing to reduce
+    return lax.full(rest, 0, x.dtype) if 0 in rest else reduce(x, axes)
 
 
 def largest(x: Array, axes: tuple[int, ...]) -> Array:
@@ -114,6 +114,8 @@ def smallest(x: Array, axes: tuple[int, ...]) -> Array:
 
 
 def _position(find: Callable[..., Array], x: Array, axis: int) -> Array:
+    if not x.shape[axis]:
+        raise ValueError("there is nothing to look through")
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])
     if 0 in rest:
         return lax.full(rest, 0, dtype_of(INDEX))

@@ -236,3 +236,14 @@ def test_refused_numbers_at_run_time():
         run(2)
         with pytest.raises(error, match=match):
             run(bad)
+
+
+@pytest.mark.parametrize("name", ["max", "min", "argmax", "argmin", "softmax", "logsumexp"])
+@pytest.mark.parametrize("backend", ["numpy", "jax"])
+def test_an_empty_axis_has_no_largest_element_even_where_the_result_is_empty(name, backend):
+    x = st.dmatrix("x")
+    f = st.function([x], getattr(st, name)(x, axis=0), backend=backend)
+    for shape in ((0, 0), (0, 3)):
+        with pytest.raises(st.DomainError, match="is empty along axes"):
+            f(np.zeros(shape))
+    assert f(np.zeros((3, 0))).size == 0
