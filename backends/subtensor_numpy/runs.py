@@ -7,11 +7,11 @@ the probe fails.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
+
+from subtensor_numpy.kernels import row_summer
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -43,7 +43,7 @@ def run_sums(x: Array, order: Array, starts: Array) -> Array:
     result = np.zeros((len(starts), *x.shape[1:]), x.dtype)
     if not result.size:
         return result
-    multiply = _row_summer(x.dtype)
+    multiply = row_summer(x.dtype)
     ends = np.append(starts, count)
     if multiply is None:
         np.add.at(result, np.repeat(np.arange(len(starts)), np.diff(ends)), x[order])
@@ -60,21 +60,3 @@ def spread_rows(by_row: Array, like: Array) -> Array:
     for d in shape[1:]:
         width *= d
     return np.repeat(by_row, width).reshape(shape)
-
-
-@cache
-def _row_summer(dtype: np.dtype[Any]) -> Callable[..., object] | None:
-    """``csr_matvecs`` if SciPy has it and it sums rows of this dtype as it should, else None."""
-    if dtype.kind not in "iuf" or dtype == np.float16:
-        return None
-    try:
-        from scipy.sparse._sparsetools import csr_matvecs  # noqa: PLC0415  # SciPy is slow to import
-
-        sums = np.zeros((2, 2), dtype)
-        order, ends = np.array([1, 0, 2]), np.array([0, 1, 3])
-        values = np.array([[1, 2], [3, 4], [5, 6]], dtype)
-        csr_matvecs(2, 3, 2, ends, order, np.ones(3, dtype), values.ravel(), sums.reshape(-1))
-    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError):
-        return None
-    summer: Callable[..., object] = csr_matvecs
-    return summer if sums.tolist() == [[3, 4], [6, 8]] else None

@@ -8,17 +8,14 @@ fails.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from importlib.machinery import PathFinder
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from subtensor.indexing import At, Index, Slice
+from subtensor_numpy.kernels import row_adder
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Call = Callable[[], object]
@@ -188,35 +185,3 @@ def _check_fits(have: tuple[int, ...], want: tuple[int, ...]) -> None:
         return
     if len(have) > len(want) or any(h not in (1, w) for h, w in zip(reversed(have), reversed(want), strict=False)):
         raise ValueError(f"a value of shape {have} does not broadcast to {want}")
-
-
-def _kernel() -> Callable[..., object]:
-    """``csc_matvecs``. The extension module alone, if it can be had: the package around it takes ten times as long."""
-    home = importlib.util.find_spec("scipy")
-    paths = [str(Path(p) / "sparse") for p in (home.submodule_search_locations or ())] if home else []
-    spec = PathFinder.find_spec("scipy.sparse._sparsetools", paths)
-    if spec is not None and spec.loader is not None:
-        try:
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        except ImportError:  # it needs what the package prepares
-            pass
-        else:
-            return module.csc_matvecs  # type: ignore[no-any-return]  # SciPy ships no types
-    return importlib.import_module("scipy.sparse._sparsetools").csc_matvecs  # type: ignore[no-any-return]  # as above
-
-
-@cache
-def row_adder(dtype: np.dtype[Any]) -> Callable[..., object] | None:
-    """``csc_matvecs`` if SciPy has it and it adds rows of this dtype as it should, else None."""
-    if dtype.kind not in "iuf" or dtype == np.float16:
-        return None
-    try:
-        csc_matvecs = _kernel()
-        table = np.zeros((3, 2), dtype)
-        ids, starts = np.array([2, 0, 2]), np.arange(4)
-        values = np.array([[1, 2], [3, 4], [5, 6]], dtype)
-        csc_matvecs(3, 3, 2, starts, ids, np.ones(3, dtype), values.ravel(), table.reshape(-1))
-    except (ImportError, AttributeError, TypeError, ValueError, RuntimeError):
-        return None
-    return csc_matvecs if table.tolist() == [[3, 4], [0, 0], [6, 8]] else None

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st_
 
 from subtensor.indexing import FULL, At, Index, Slice
-from subtensor_numpy import scatter
+from subtensor_numpy import kernels, runs, scatter
 
 ROWS = Index((At(0), FULL))
 DTYPES = ["float16", "float32", "float64", "int8", "uint8", "int32", "int64", "uint64", "bool"]
@@ -26,7 +26,7 @@ def adder(request, monkeypatch):
 
 
 def test_the_kernel_is_found_and_used():
-    assert scatter.row_adder(np.dtype("float32")) is not None
+    assert kernels.row_adder(np.dtype("float32")) is not None
     call = scatter.RowAdder(np.dtype("float32")).prepare(
         np.zeros((3, 2), "f4"), np.array([1]), np.ones((1, 2), "f4"), True
     )
@@ -37,14 +37,27 @@ def _missing():
     raise ImportError
 
 
-@pytest.mark.parametrize("kernel", [_missing, lambda: lambda *args: None])
-def test_a_kernel_that_is_missing_or_does_not_add_is_not_used(monkeypatch, kernel):
-    monkeypatch.setattr(scatter, "_kernel", kernel)
-    scatter.row_adder.cache_clear()
+@pytest.mark.parametrize("find", [kernels.row_adder, kernels.row_summer])
+@pytest.mark.parametrize("tools", [_missing, SimpleNamespace, lambda: _idle])
+def test_a_kernel_that_is_missing_or_does_not_add_is_not_used(monkeypatch, find, tools):
+    monkeypatch.setattr(kernels, "sparsetools", tools)
+    find.cache_clear()
     try:
-        assert scatter.row_adder(np.dtype("float64")) is None
+        assert find(np.dtype("float64")) is None
     finally:
-        scatter.row_adder.cache_clear()
+        find.cache_clear()
+
+
+_idle = SimpleNamespace(csc_matvecs=lambda *args: None, csr_matvecs=lambda *args: None)
+
+
+@pytest.mark.parametrize("summer", [kernels.row_summer, lambda dtype: None], ids=["kernel", "fallback"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int32"])
+def test_runs_are_summed_with_and_without_the_kernel(monkeypatch, summer, dtype):
+    monkeypatch.setattr(runs, "row_summer", summer)
+    x, order, starts = np.arange(12).reshape(6, 2).astype(dtype), np.array([5, 0, 3, 1, 2, 4]), np.array([0, 2, 3])
+    expected = np.stack([x[[5, 0]].sum(0), x[3], x[[1, 2, 4]].sum(0)]).astype(dtype)
+    np.testing.assert_array_equal(runs.run_sums(x, order, starts), expected)
 
 
 class _NotToBeLoaded:
@@ -56,8 +69,9 @@ class _NotToBeLoaded:
     "found", [None, importlib.machinery.ModuleSpec("scipy.sparse._sparsetools", _NotToBeLoaded())], ids=["no", "broken"]
 )
 def test_without_the_extension_module_the_package_is_imported(monkeypatch, found):
-    monkeypatch.setattr(scatter, "PathFinder", SimpleNamespace(find_spec=lambda name, paths: found))
-    assert scatter._kernel().__name__ == "csc_matvecs"
+    monkeypatch.delitem(sys.modules, "scipy.sparse._sparsetools", raising=False)
+    monkeypatch.setattr(kernels, "PathFinder", SimpleNamespace(find_spec=lambda name, paths: found))
+    assert kernels.sparsetools().csc_matvecs.__name__ == "csc_matvecs"
 
 
 def test_the_first_step_imports_no_scipy_package():
