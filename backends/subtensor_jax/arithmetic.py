@@ -172,10 +172,11 @@ def modulo(x: Array, y: Array) -> Array:
 
 def power(x: Array, y: Array) -> Array:
     """``x ** y``; integers wrap around, and their exponents are not negative (checked elsewhere)."""
+    is_root = isinstance(y, np.ndarray | np.generic) and y.size == 1 and y.item() == 0.5
     x, y = together(x, y)
     if x.dtype.kind in "iu":
         return _integer_power(x, y)
-    return lax.pow(x, y)
+    return lax.sqrt(x) if is_root else lax.pow(x, y)  # as NumPy; they differ at -inf and -0.0
 
 
 def _integer_power(x: Array, y: Array) -> Array:
@@ -210,6 +211,12 @@ def right_shift(x: Array, y: Array) -> Array:
     return lax.shift_right_logical(x, y) if is_unsigned(x) else lax.shift_right_arithmetic(x, y)
 
 
+def gammaln(x: Array) -> Array:
+    """The logarithm of the absolute value of gamma; -inf at -inf, as in SciPy."""
+    lowest = broadcast(full_like(x, -math.inf), x.shape)
+    return where(lax.eq(x, lowest), lowest, lax.lgamma(x))
+
+
 def digamma(x: Array) -> Array:
     """The derivative of log gamma; the pole at 0 is signed, as in SciPy."""
     at_zero = lax.eq(x, _zeros(x))
@@ -229,4 +236,8 @@ def polygamma(n: Array, x: Array) -> Array:
 
 def cast(x: Array, dtype: str) -> Array:
     """x as `dtype`; what is not 0 is True."""
-    return lax.convert_element_type(x, dtype_of(dtype))
+    target = dtype_of(dtype)
+    if x.dtype == bool and target.kind == "f":
+        # XLA takes a product with a converted bool for a choice, by which False times NaN would be 0
+        return where(x, np.ones((), target), np.zeros((), target))
+    return lax.convert_element_type(x, target)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -68,6 +68,16 @@ class Place:
         return [b.slot for b in self.bounds if isinstance(b, Ref)]
 
 
+class Positions(NamedTuple):
+    """Positions on an axis, checked and wrapped by the host: they have a slot of this name.
+
+    slot: of the argument that holds them as the caller gave them. length: of the axis.
+    """
+
+    slot: int
+    length: int
+
+
 @dataclass
 class Stage:
     """What is computed in one go.
@@ -112,10 +122,13 @@ class Binding:
 
     stages: in order. stage: for each slot, the number of the stage in which it is computed (0 for leaves). static: for
     each slot, whether it is known while tracing. writes: all writes of the commits, with the slot of their variable.
+    prepares: whether the host checks and wraps positions where it can (see ``positions``).
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, prepares: bool = False) -> None:
         self.program = program
+        self.prepares = prepares
+        self.lengths = [v.type.shape for v in (*program.inputs, *program.shared, *program.constants)]
         self.leaves = program.first_constant + len(program.constants)
         self.made = {i.out: i for i in program.instructions}
         self.writes = [(program.first_shared + c.shared, w) for c in program.commits for w in c.writes]
@@ -162,7 +175,14 @@ class Binding:
     ) -> tuple[list[int], list[int], list[Place]]:
         places = self._places(user, index, inputs, source)
         dynamic = {p.axis for p in places}
-        traced = [*others, *(inputs[p.slot] for p in index.parts if isinstance(p, At))]
+        traced = [
+            *others,
+            *(
+                inputs[p.slot]
+                for axis, p in enumerate(index.parts)
+                if isinstance(p, At) and not self._is_prepared(inputs[p.slot], source, axis)
+            ),
+        ]
         known = [
             inputs[r.slot]
             for axis, p in enumerate(index.parts)
@@ -174,6 +194,38 @@ class Binding:
     def write_demands(self, number: int) -> tuple[list[int], list[int], list[Place]]:
         slot, w = self.writes[number]
         return self._index_demands(-1 - number, w.index, w.inputs, slot, [slot, w.value])
+
+    # --- positions that the host prepares
+
+    def _is_prepared(self, slot: int, source: int, axis: int) -> bool:
+        """Whether positions are an argument of the call, on an axis whose length never changes."""
+        given = slot < self.program.first_shared and source < self.leaves
+        return self.prepares and given and self.lengths[source][axis] is not None
+
+    def positions(self, i: Instruction) -> list[Positions]:
+        """What the host prepares for an instruction."""
+        indexed = index_args(i)
+        return [] if indexed is None else self._positions(*indexed, i.args[0])
+
+    def write_positions(self, number: int) -> list[Positions]:
+        """What the host prepares for a write of the commits."""
+        slot, w = self.writes[number]
+        return self._positions(w.index, w.inputs, slot)
+
+    def _positions(self, index: Index, inputs: Sequence[int], source: int) -> list[Positions]:
+        found = []
+        for axis, p in enumerate(index.parts):
+            if isinstance(p, At) and self._is_prepared(inputs[p.slot], source, axis):
+                length = self.lengths[source][axis]
+                assert length is not None
+                found.append(Positions(inputs[p.slot], length))
+        return found
+
+    def all_positions(self) -> list[Positions]:
+        """Everything that the host prepares."""
+        found = [p for i in self.program.instructions for p in self.positions(i)]
+        found += [p for number in range(len(self.writes)) for p in self.write_positions(number)]
+        return list(dict.fromkeys(found))
 
     # --- the earliest stage of each slot
 

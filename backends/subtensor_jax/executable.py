@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from functools import partial
 from itertools import chain, starmap
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,27 +22,21 @@ import numpy as np
 from subtensor.program import Commit, Instruction, Program, commit
 from subtensor.shared import Cell
 from subtensor_jax.arithmetic import Array, where
-from subtensor_jax.binding import Binding, Stage
+from subtensor_jax.binding import Binding, Positions, Stage
 from subtensor_jax.interrupts import deferred_interrupts
+from subtensor_jax.jitting import Jitted
+from subtensor_jax.packing import Layout, Outputs, layout_of, packed
+from subtensor_jax.positions import prepared
+from subtensor_jax.quick import Rest, quick_call
 from subtensor_jax.scatter import Selection, put
 from subtensor_jax.shapes import ShapeCount, spelled
-from subtensor_jax.stages import BIG, EMPTY_KEY, Broken, Key, Part, Setting, Slots, every, own, parts_of
+from subtensor_jax.stages import BIG, EMPTY_KEY, Broken, Key, Part, Setting, Slot, Slots, every, own, parts_of
 from subtensor_jax.tracing import Lowerings, Trace
-
-Outputs: TypeAlias = tuple[np.ndarray[Any, Any], ...]
 
 _shape = attrgetter("shape")
 
 COPY_MATTERS_FROM = 1 << 20
 """Bytes: a table smaller than this may be copied in a step."""
-
-
-class _Rest:
-    """Takes what a jitted step returns besides new state, where ``commit`` puts it."""
-
-    __slots__ = ("data",)
-
-    data: tuple[Any, list[Any]]
 
 
 class Executable:
@@ -53,7 +46,8 @@ class Executable:
         self.program = program
         self.lowerings = lowerings
         self.strict = strict
-        self.binding = Binding(program)
+        self.binding = Binding(program, prepares=True)
+        self.positions = self.binding.all_positions()
         self.setting = Setting(self.binding, lowerings, strict, self._map_rows)
         self.shapes = ShapeCount(program)
         self.parts = parts_of(self.setting)
@@ -62,13 +56,26 @@ class Executable:
         self.bodies: dict[int, Executable] = {}
         self.last: _Fused | _Split = _Split(self) if must_split(program) else _Fused(self)
 
+        self.quick: dict[Any, tuple[Any, Layout | None]] = {}
+        self.run = self._quick_call() if isinstance(self.last, _Fused) and self.last.is_quick else self._general
+
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
+        return self.run(inputs, cells)
+
+    def _general(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         with jax.enable_x64(True):
             return self.last(inputs, cells)
+
+    def _quick_call(self) -> Callable[..., Outputs]:
+        """What runs for shapes that ``quick`` knows, and goes the general way for others."""
+        last, dtypes = self.last, [np.dtype(v.dtype) for v in self.program.inputs]
+        assert isinstance(last, _Fused)
+        return quick_call(dtypes, last.targets, last.given, last.positions, self.quick, self._general, last.fetched)
 
     def slots(self, inputs: Sequence[Any], cells: Sequence[Cell]) -> Slots:
         """All leaves."""
         slots: Slots = dict(enumerate(inputs))
+        slots.update((p, prepared(inputs[p.slot], p.length)) for p in self.positions)
         slots.update((self.program.first_shared + n, cell.data) for n, cell in enumerate(cells))
         slots.update(zip(self.big, self.big_constants(), strict=True))
         return slots
@@ -136,7 +143,9 @@ def apply_writes(
     """`table` after the writes of a commit; as it was where `ok` is False."""
     for (_, w), s in zip(part.binding.writes, selections, strict=True):
         if w in c.writes:
-            table = put(table, trace.value(w.value), s, w.kind, strict=trace.strict, ok=ok)
+            value = trace.value(w.value)
+            trace.touch(value)
+            table = put(table, value, s, w.kind, strict=trace.strict, ok=ok)
     return table
 
 
@@ -153,23 +162,8 @@ def holds_copy(code: str, tables: Sequence[Any]) -> bool:
     return False
 
 
-def _compiler_options() -> dict[str, Any] | None:
-    """Where XLA may look into a condition before it copies a table."""
-    return {"xla_cpu_copy_insertion_use_region_analysis": True} if jax.default_backend() == "cpu" else None
-
-
 def _to_caller(values: Sequence[Any]) -> Outputs:
     return tuple([np.array(v) for v in values])
-
-
-def _jit(function: Callable[..., Any], donated: int, *, keyed: bool) -> Any:
-    """`function`, of a key and arrays, jitted; the first arrays are donated. Unless keyed, the key is the empty one."""
-    if keyed:
-        places = tuple(range(1, 1 + donated))
-        return jax.jit(function, static_argnums=0, donate_argnums=places, compiler_options=_compiler_options())
-    return jax.jit(
-        partial(function, EMPTY_KEY), donate_argnums=tuple(range(donated)), compiler_options=_compiler_options()
-    )
 
 
 class _Fused:
@@ -184,20 +178,21 @@ class _Fused:
         first = program.first_shared
         self.targets = [c.shared for c in program.commits]
         self.tables = [first + n for n in self.targets]
-        others = [s for s in self.part.arguments if s not in self.tables]
+        others = [s for s in self.part.arguments if s not in self.tables and not isinstance(s, Positions)]
+        self.positions = [s for s in self.part.arguments if isinstance(s, Positions)]
         self.read = [s - first for s in others if first <= s < program.first_constant]
         self.given = [s for s in others if s < first]
         rest = [s for s in others if s >= program.first_constant]
-        self.others = [*(first + n for n in self.read), *self.given, *rest]
-        self.all_given = self.given == list(range(len(program.inputs)))
+        self.others: list[Slot] = [*(first + n for n in self.read), *self.given, *self.positions, *rest]
         self.plain = self.part.is_plain and rest == whole.big
-        self.jitted = _jit(self._traced, len(self.tables), keyed=not self.plain)
+        self.jitted = Jitted(self._traced, len(self.tables))
         fixed = all(None not in v.type.shape for v in program.shared)
-        self.is_quick = self.plain and fixed and not self.read and not whole.big and self.all_given
+        self.is_quick = self.plain and fixed and not self.read and not whole.big
+        self.layouts: dict[Any, Layout | None] = {}
         self.seen: set[Any] = set()
 
-    def _traced(self, key: Key, *args: Array) -> tuple[Any, ...]:
-        """The new values of the variables, then ``(flag or None, outputs)``."""
+    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Any, ...], int]:
+        """The new values of the variables, then flag and outputs: packed, or as ``(flag or None, outputs)``."""
         part, first = self.part, self.program.first_shared
         trace = part.trace(key, [*self.tables, *self.others], args)
         trace.run(part.stage.instructions)
@@ -212,69 +207,65 @@ class _Fused:
             else:
                 value = trace.value(c.value)
                 values[c.shared] = own(value, args) if ok is None else where(ok, value, old)
-        return (*(values[n] for n in self.targets), (ok, outputs))
+        layout = self.layouts[key, *map(_shape, args)] = layout_of(ok, outputs)
+        given = (ok, outputs) if layout is None else packed(layout, ok, outputs)
+        return (*(values[n] for n in self.targets), given), trace.work
+
+    def _arguments(self, inputs: Sequence[Any]) -> list[Any]:
+        """What the jitted function takes of the inputs."""
+        args = [inputs[s] for s in self.given]
+        args += [prepared(inputs[s], n) for s, n in self.positions]
+        return args
+
+    def fetched(self, given: Any, layout: Layout | None, written: Cell | None) -> Outputs:
+        """The outputs on the host, when all is done; raises Broken where a rule is."""
+        if layout is not None:
+            buffer = np.array(given)
+            if layout.flag and not buffer[-1]:
+                raise Broken
+            return layout.unpacked(buffer)
+        ok, outputs = given
+        if ok is None and not outputs and written is not None:
+            written.data.block_until_ready()
+        if ok is not None and not np.asarray(ok):
+            raise Broken
+        return _to_caller(outputs)
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
-        if self.is_quick and tuple(map(_shape, inputs)) in self.seen:
-            if not self.targets:
-                ok, outputs = self.jitted(*inputs)[0]
-            else:
-                out = _Rest()
-                targets = [cells[n] for n in self.targets]
-                args = (*[c.data for c in targets], *inputs)
-                commit((*targets, out), chain.from_iterable(starmap(self.jitted, (args,))))  # type: ignore[arg-type]
-                ok, outputs = out.data
-                if ok is None and not outputs:
-                    targets[0].data.block_until_ready()
-            if ok is not None and not np.asarray(ok):
-                raise Broken
-            return tuple([np.array(v) for v in outputs])
-        return self._any(inputs, cells)
-
-    def _any(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
-        """A call in full generality: new shapes, stages, values that decide on shapes."""
         whole = self.whole
         key: Key = EMPTY_KEY
         starts: list[Any] = []
         rest: Sequence[Any]
         if self.plain:
-            rest = [*[cells[n].data for n in self.read], *[inputs[s] for s in self.given], *whole.big_constants()]
+            rest = [*[cells[n].data for n in self.read], *self._arguments(inputs), *whole.big_constants()]
         else:
             slots = whole.run_stages(inputs, cells)
             key, starts = self.part.prepare(slots)
             rest = [slots[s] for s in self.others]
         targets = [cells[n] for n in self.targets]
         args = (*[c.data for c in targets], *rest, *starts)
-        shapes = tuple(map(_shape, inputs)) if self.is_quick else (key, *map(_shape, args))
+        shapes = (key, *map(_shape, args))
         known = shapes in self.seen
-        jitted = self.jitted if self.plain else partial(self.jitted, key)
         if not known:
             whole.count(key, inputs, cells)
-            if targets and self._copies(self.lower(key, *args), args):
+            if targets and self._copies(self.jitted.compiled(key, *args)[1], args):
                 whole.last = _Split(whole)
                 return whole.last(inputs, cells)
-        out = _Rest()
+        out = Rest()
+        form = self.jitted.form(key, *args)
         with nullcontext() if known else deferred_interrupts():
-            commit((*targets, out), chain.from_iterable(starmap(jitted, (args,))))  # type: ignore[arg-type]
-        if not known:
-            self.seen.add(shapes)
-        ok, outputs = out.data
-        if ok is None and not outputs and targets:
-            targets[0].data.block_until_ready()
-        if ok is not None and not np.asarray(ok):
-            raise Broken
-        return _to_caller(outputs)
+            commit((*targets, out), chain.from_iterable(starmap(form, (args,))))  # type: ignore[arg-type]
+        layout = self.layouts[shapes]
+        self.seen.add(shapes)
+        if self.is_quick:
+            whole.quick[tuple(map(_shape, inputs))] = form, layout
+        return self.fetched(out.data, layout, targets[0] if targets else None)
 
-    def lower(self, key: Key, *args: Any) -> Any:
-        """The step, lowered for these arguments."""
-        return self.jitted.lower(*args) if self.plain else self.jitted.lower(key, *args)
-
-    def _copies(self, lowered: Any, args: Sequence[Any]) -> bool:
-        """Compile. Whether the result would copy a large table that it only writes to."""
-        compiled = lowered.compile()
+    def _copies(self, compiled: Any, args: Sequence[Any]) -> bool:
+        """Whether what was compiled would copy a large table that it only writes to."""
         first = self.program.first_shared
-        written = {first + c.shared for c in self.program.commits if c.value is None}
-        tables = [a for s, a in zip(self.tables, args, strict=False) if s in written and a.nbytes >= COPY_MATTERS_FROM]
+        only = {first + c.shared for c in self.program.commits if c.value is None}
+        tables = [a for s, a in zip(self.tables, args, strict=False) if s in only and a.nbytes >= COPY_MATTERS_FROM]
         if not tables:
             return False
         memory = compiled.memory_analysis()
@@ -305,31 +296,25 @@ class _Split:
         self.writes = Part(whole.setting, Stage([], [], known, places), [], writes=True)
         self.tables = [first + c.shared for c in self.written]
         self.others = [s for s in self.writes.arguments if s not in self.tables]
-        self.jitted = _jit(self._traced, len(self.tables), keyed=True)
+        self.jitted = Jitted(self._traced, len(self.tables))
         self.seen: set[Any] = set()
 
-    def lower(self, key: Key, *args: Any) -> Any:
-        """The writes, lowered for these arguments."""
-        return self.jitted.lower(key, *args)
-
-    def _traced(self, key: Key, *args: Array) -> tuple[Array, ...]:
+    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Array, ...], int]:
         trace = self.writes.trace(key, [*self.tables, *self.others], args)
         selections = self.writes.selections(trace)
-        return tuple(
-            apply_writes(self.writes, trace, c, t, selections) for c, t in zip(self.written, args, strict=False)
-        )
+        tables = zip(self.written, args, strict=False)
+        new = tuple(apply_writes(self.writes, trace, c, t, selections) for c, t in tables)
+        return new, trace.work
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         slots = self.whole.run_stages(inputs, cells)
         self.part.run(slots)
         key, starts = self.writes.prepare(slots)
-        args = (key, *[slots[s] for s in self.tables], *[slots[s] for s in self.others], *starts)
-        shapes = (key, *map(np.shape, inputs), *map(_shape, args[1:]))
+        args = (*[slots[s] for s in self.tables], *[slots[s] for s in self.others], *starts)
+        shapes = (key, *map(np.shape, inputs), *map(_shape, args))
         known = shapes in self.seen
         if not known:
             self.whole.count(key, inputs, cells)
-            if self.tables:
-                self.jitted.lower(*args).compile()
         new = [self._new(slots[c.value]) for c in self.replaced if c.value is not None]
         new += [cells[source].data for _, source in self.moved]
         numbers = [*(c.shared for c in (*self.written, *self.replaced)), *(n for n, _ in self.moved)]
@@ -337,7 +322,7 @@ class _Split:
         outputs = _to_caller([slots[o] for o in self.program.outputs])
         for value in new:
             value.block_until_ready()
-        written = chain.from_iterable(starmap(self.jitted, (args,))) if self.tables else ()
+        written = chain.from_iterable(starmap(self.jitted.form(key, *args), (args,))) if self.tables else ()
         with nullcontext() if known else deferred_interrupts():
             commit(targets, chain(written, new))  # type: ignore[arg-type]
         if not known:

@@ -97,8 +97,9 @@ class PureFunction:
             names = ", ".join(v.label for v in program.inputs)
             raise CallError(f"{self.name}: got {len(inputs)} inputs; expected one for each of ({names})")
         values = [self._given(v, x) for v, x in zip((*program.inputs, *program.shared), (*inputs, *state), strict=True)]
-        slots = [s for s in self.part.arguments if s < program.first_constant]
-        big = [s for s in self.part.arguments if s >= program.first_constant]
+        taken = [s for s in self.part.arguments if isinstance(s, int)]  # all: the host prepares nothing here
+        slots = [s for s in taken if s < program.first_constant]
+        big = [s for s in taken if s >= program.first_constant]
         args = [*(values[s] for s in slots), *(program.known(s) for s in big)]
         trace = self.part.trace(EMPTY_KEY, [*slots, *big], args)
         trace.run(self.part.stage.instructions)

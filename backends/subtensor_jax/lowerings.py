@@ -43,7 +43,7 @@ ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
     "erf": lax.erf,
     "erfc": lax.erfc,
     "erfinv": lax.erf_inv,
-    "gammaln": lax.lgamma,
+    "gammaln": arithmetic.gammaln,
     "digamma": arithmetic.digamma,
     "polygamma": arithmetic.polygamma,
     "floor": lax.floor,

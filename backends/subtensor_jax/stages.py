@@ -6,22 +6,23 @@ A stage takes arrays by slot and gives arrays by slot. It is compiled for the sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from subtensor.indexing import Ref
 from subtensor.program import Instruction
 from subtensor_jax.arithmetic import Array
-from subtensor_jax.binding import Binding, Place, Stage
+from subtensor_jax.binding import Binding, Place, Positions, Stage
+from subtensor_jax.jitting import Jitted
 from subtensor_jax.scatter import Selection, Span
 from subtensor_jax.tracing import Lowerings, Trace, span_of
 
-Slots: TypeAlias = dict[int, Any]
+Slot: TypeAlias = int | Positions
+Slots: TypeAlias = dict[Slot, Any]
 RowMapper: TypeAlias = "Callable[[Instruction, Sequence[Any]], np.ndarray[Any, Any]]"
 
 BIG = 1024
@@ -79,31 +80,34 @@ class Part:
         self.computed = {i.out for i in stage.instructions}
         self.emitted = list(dict.fromkeys(emitted))
         self.arguments = self._arguments()
-        self.jitted = jax.jit(self._traced, static_argnums=0)
+        self.jitted = Jitted(self._traced)
 
-    def _arguments(self) -> list[int]:
+    def _arguments(self) -> list[Slot]:
         binding = self.binding
-        needed: list[int] = list(self.emitted)
+        needed: list[Slot] = list(self.emitted)
         for i in self.stage.instructions:
             needed += binding.demands(i)[0]
+            needed += binding.positions(i)
         if self.with_writes:
             for number in range(len(binding.writes)):
                 needed += binding.write_demands(number)[0]
+                needed += binding.write_positions(number)
         return [s for s in dict.fromkeys(needed) if s not in self.computed and not self._is_small_constant(s)]
 
-    def _is_small_constant(self, slot: int) -> bool:
-        constant = self.binding.program.known(slot)
+    def _is_small_constant(self, slot: Slot) -> bool:
+        constant = None if isinstance(slot, Positions) else self.binding.program.known(slot)
         return constant is not None and constant.size <= BIG
 
     @property
     def is_plain(self) -> bool:
         """Whether its arguments are leaves, and it needs nothing from the host."""
         stage = self.stage
-        return not (stage.host or stage.known or stage.places) and all(s < self.binding.leaves for s in self.arguments)
+        leaves = all(isinstance(s, Positions) or s < self.binding.leaves for s in self.arguments)
+        return leaves and not (stage.host or stage.known or stage.places)
 
     # --- traced
 
-    def trace(self, key: Key, slots: Sequence[int], args: Sequence[Array]) -> Trace:
+    def trace(self, key: Key, slots: Sequence[Slot], args: Sequence[Array]) -> Trace:
         """A trace with arrays in `slots`, followed by the starts of the key's spans."""
         starts = args[len(slots) :]
         spans = {
@@ -128,11 +132,11 @@ class Part:
             for number, (slot, w) in enumerate(self.binding.writes)
         ]
 
-    def _traced(self, key: Key, *args: Array) -> tuple[Array | None, list[Array]]:
+    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Array | None, list[Array]], int]:
         trace = self.trace(key, self.arguments, args)
         trace.run(self.stage.instructions)
         self.selections(trace)
-        return every(trace.flags), [own(trace.value(s), args) for s in self.emitted]
+        return (every(trace.flags), [own(trace.value(s), args) for s in self.emitted]), trace.work
 
     # --- on the host
 
@@ -165,7 +169,9 @@ class Part:
     def _span(self, place: Place, slots: Slots) -> Span:
         program = self.binding.program
         bounds = (int(fetched(program, slots, b.slot)) if isinstance(b, Ref) else b for b in place.bounds)
-        return span_of(slice(*bounds), np.shape(slots[place.source])[place.axis])
+        constant = program.known(place.source)
+        source = slots[place.source] if constant is None else constant
+        return span_of(slice(*bounds), np.shape(source)[place.axis])
 
     def run(self, slots: Slots) -> tuple[Key, list[Any]]:
         """Fill the emitted slots; raises Broken where a rule is broken."""
@@ -193,7 +199,7 @@ def every(flags: Sequence[Array]) -> Array | None:
     return ok
 
 
-def fetched(program: Any, slots: Mapping[int, Any], slot: int) -> np.ndarray[Any, Any]:
+def fetched(program: Any, slots: Slots, slot: int) -> np.ndarray[Any, Any]:
     """The value of a slot on the host."""
     constant = program.known(slot)
     value: np.ndarray[Any, Any] = np.asarray(slots[slot] if constant is None else constant)

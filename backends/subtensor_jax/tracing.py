@@ -19,7 +19,8 @@ from subtensor.indexing import At, Index, Ref
 from subtensor.program import Instruction, Program, Write
 from subtensor.types import INDEX
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like
-from subtensor_jax.binding import STATIC, Binding
+from subtensor_jax.binding import STATIC, Binding, Positions
+from subtensor_jax.jitting import nbytes
 from subtensor_jax.lowerings import LOWERINGS, SHAPED
 from subtensor_jax.scatter import Selection, Span, get, put
 
@@ -32,6 +33,7 @@ class Trace:
 
     values: arrays by slot; grows. known: values, by slot, that the stage is compiled for. spans: slices whose bounds
     the host has read, by user and axis (see ``binding.Place``). strict: do not rely on the order of writes.
+    work: bytes of the largest array that is computed or read as a whole.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class Trace:
         binding: Binding,
         lowerings: Lowerings = NO_LOWERINGS,
         *,
-        values: dict[int, Array],
+        values: dict[int | Positions, Array],
         known: Mapping[int, Any] = NO_LOWERINGS,  # type: ignore[assignment]  # an empty mapping
         spans: Spans = NO_LOWERINGS,  # type: ignore[assignment]  # an empty mapping
         strict: bool = False,
@@ -52,6 +54,7 @@ class Trace:
         self.spans = spans
         self.strict = strict
         self.flags: list[Array] = []
+        self.work = 0
         self.positions: dict[tuple[int, int], Any] = {}
 
     # --- values of slots
@@ -101,7 +104,13 @@ class Trace:
     def run(self, instructions: Sequence[Instruction]) -> None:
         for i in instructions:
             if not self.binding.static[i.out]:
-                self.values[i.out] = self.lowered(i)
+                value = self.values[i.out] = self.lowered(i)
+                taken = i.args if i.op.name != "subtensor" else ()  # which reads what it gives
+                self.touch(value, *(self.values[a] for a in taken if a in self.values))
+
+    def touch(self, *arrays: Array) -> None:
+        """Note arrays that are computed or read as a whole."""
+        self.work = max(self.work, *map(nbytes, arrays))
 
     def lowered(self, i: Instruction) -> Array:
         name = i.op.name
@@ -121,7 +130,7 @@ class Trace:
     def _refuse_negative(self, slot: int) -> None:
         exponent = self.value(slot)
         if exponent.dtype.kind == "i":
-            self.require((exponent >= full_like(exponent, 0)).all())
+            self.require(_none(exponent < full_like(exponent, 0)))
 
     # --- indices
 
@@ -144,6 +153,8 @@ class Trace:
 
     def wrapped(self, slot: int, n: int) -> Any:
         """Positions on an axis of length n, in ``[0, n)``; out of range is flagged, or raises where it is known."""
+        if Positions(slot, n) in self.values:
+            return self.values[Positions(slot, n)]
         key = slot, n
         if key not in self.positions:
             if self.is_known(slot):
@@ -159,12 +170,12 @@ class Trace:
             raise IndexError("a position on an empty axis")
         if p.dtype.kind == "u":
             wide = lax.convert_element_type(p, dtype_of("uint64"))
-            self.require((wide < full_like(wide, n)).all())
+            self.require(_none(wide >= full_like(wide, n)))
             return lax.convert_element_type(p, dtype_of(INDEX))
         if p.dtype.itemsize < 4 or n >= 2**31:
             p = lax.convert_element_type(p, dtype_of(INDEX))
         high, low = full_like(p, n), full_like(p, -n)
-        self.require(((p >= low) & (p < high)).all())
+        self.require(_none((p < low) | (p >= high)))
         if n < 2**31:  # narrow at once, so that what follows is half as wide
             p = lax.convert_element_type(p, np.dtype(np.int32))
         return lax.select(p < full_like(p, 0), p + full_like(p, n), p)
@@ -172,6 +183,13 @@ class Trace:
     def written(self, table: Array, write: Write, s: Selection) -> Array:
         """`table` after a write at a resolved index."""
         return put(table, self.value(write.value), s, write.kind, strict=self.strict)
+
+
+def _none(condition: Array) -> Array:
+    """Whether no element is true. XLA sums floats faster than it combines bools, and a sum of ones is never 0."""
+    if isinstance(condition, np.ndarray | np.bool_):
+        return ~np.any(condition)
+    return lax.convert_element_type(condition, np.dtype(np.float32)).sum() == np.float32(0)
 
 
 def span_of(bounds: slice, n: int) -> Span:

@@ -99,7 +99,7 @@ def compiled_writer(last, executable, args, cells):
         last.part.run(slots)
         key, starts = last.writes.prepare(slots)
     operands = [slots[s] for s in (*last.tables, *last.others)]
-    return last.lower(key, *operands, *starts).compile()
+    return last.jitted.compiled(key, *operands, *starts)[1]
 
 
 @pytest.mark.parametrize("name", PATTERNS)
