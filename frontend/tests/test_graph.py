@@ -13,11 +13,12 @@ import weakref
 
 import numpy as np
 import pytest
+from examples import fewer
 
 import subtensor as st
 from subtensor.graph import OPS, consumers, define, leaves, replace, toposort
 
-DEEP = 10_500
+DEEP = fewer(10_500)
 
 
 # --- interning

@@ -7,7 +7,7 @@ import inspect
 import pytest
 from catalogue import ALL_FUNCTIONS, ALL_OPS, BY_NAME, CASES
 from gradcases import differentiated_ops
-from opcases import build, check_constant, check_value, ops_of
+from opcases import build, check_constants, check_values, ops_of
 
 import subtensor as st
 
@@ -22,14 +22,12 @@ ELSEWHERE = {
 @pytest.mark.parametrize("name", BY_NAME)
 @pytest.mark.parametrize("static", [False, True], ids=["unknown lengths", "known lengths"])
 def test_equals_numpy(name, static):
-    for case in BY_NAME[name]:
-        check_value(case, static=static)
+    check_values(BY_NAME[name], static=static)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_equals_numpy_on_constants(name):
-    for case in BY_NAME[name]:
-        check_constant(case)
+    check_constants(BY_NAME[name])
 
 
 def test_every_public_function_has_a_case():

@@ -38,26 +38,22 @@ NOT_DIFFERENTIATED = {
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_reverse_with_unknown_lengths(name):
-    for case in SMOOTH[name]:
-        check_reverse(case, static=False)
+    check_reverse(SMOOTH[name], static=False)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_reverse_with_known_lengths(name):
-    for case in SMOOTH[name]:
-        check_reverse(case, static=True)
+    check_reverse(SMOOTH[name], static=True)
 
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_forward(name):
-    for case in SMOOTH[name]:
-        check_forward(case)
+    check_forward(SMOOTH[name])
 
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_second_order(name):
-    for case in SMOOTH[name]:
-        check_second(case)
+    check_second(SMOOTH[name])
 
 
 @pytest.mark.parametrize("name", ["softmax", "matmul", "power", "set_subtensor", "prod", "einsum", "logsumexp"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as hs
 
@@ -96,7 +97,7 @@ def run(build, values, rewrites):
 @pytest.mark.parametrize("seed", range(4))
 def test_random_programs_mean_the_same(seed):
     @settings(
-        max_examples=40,
+        max_examples=examples(40),
         deadline=None,
         derandomize=True,
         phases=(Phase.generate,),

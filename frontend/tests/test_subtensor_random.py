@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st_
 
@@ -205,7 +206,7 @@ def symbol(draw, name, value):
     return st.tensor(name, value.dtype.name, value.shape if known else (None,) * value.ndim)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=examples(400), deadline=None, derandomize=True)
 @given(problems(), st_.data())
 def test_values(problem, data):
     x, key, y = problem
@@ -238,7 +239,7 @@ def test_values(problem, data):
     np.testing.assert_array_equal(y, before[1])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(problems(dtypes=("float64",)), st_.sampled_from(["get", "set", "inc"]), st_.data())
 def test_derivatives(problem, kind, data):
     """Reverse, forward and second order of ``sum(w * sin(L(x, y)))`` against the loops."""

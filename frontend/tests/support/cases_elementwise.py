@@ -170,6 +170,15 @@ def binary() -> Iterator[Case]:
                 yield Case(name, (scalar, x), oracle, ulps=ulps)
 
 
+def bools_and_floats() -> Iterator[Case]:
+    """False is the number 0 in a product with what is not finite, too."""
+    for dtype in FLOATS:
+        odd = np.array([np.nan, np.inf, -1.0, np.nan, -np.inf], dtype)
+        for name in ("multiply", "true_divide"):
+            yield Case(name, (np.array([False, False, False, True, True]), odd), BINARY[name][0])
+        yield Case("multiply", (np.array([False, True]), np.array(np.inf, dtype)), np.multiply)
+
+
 def powers() -> Iterator[Case]:
     base = {"float64": np.array([-1.5, -1.0, 0.0, -0.0, 0.5, 2.0, np.nan, np.inf, -np.inf])}
     base["float32"] = base["float64"].astype("float32")
@@ -265,4 +274,4 @@ def logical_forms() -> Iterator[Case]:
 
 
 def all_cases() -> list[Case]:
-    return [*unary(), *binary(), *powers(), *ternary(), *smooth(), *logical_forms()]
+    return [*unary(), *binary(), *bools_and_floats(), *powers(), *ternary(), *smooth(), *logical_forms()]

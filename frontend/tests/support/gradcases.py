@@ -1,8 +1,13 @@
-"""Derivatives of cases against finite differences, in float64."""
+"""Derivatives of cases against finite differences, in float64.
+
+Derivatives are computed by ``config.backend``, for all cases at once, as it may have to compile; the many values that
+differences are made of by NumPy.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -28,7 +33,7 @@ class Problem:
         self.wrt = [self.inputs[i] for i in self.moving]
         self.outputs = [o for o in outputs if o.dtype == "float64"]
         rng = np.random.default_rng(1)
-        values = self.compiled(self.outputs)(*self.points)
+        values = self.on_numpy(self.outputs)(*self.points)
         weights = [rng.random(v.shape) + 0.5 for v in values]
         self.cost = sum(
             (st.sum(w * o + 0.3 * w * o * o) for w, o in zip(weights, self.outputs, strict=True)), st.constant(0.0)
@@ -36,8 +41,8 @@ class Problem:
         self.directions = [rng.normal(size=self.points[i].shape) for i in self.moving]
         self.grads = st.grad(self.cost, self.wrt, disconnected_inputs="ignore")
 
-    def compiled(self, outputs: Any) -> Callable[..., Any]:
-        return st.function(self.inputs, outputs, on_unused_input="ignore")
+    def on_numpy(self, outputs: Any) -> Callable[..., Any]:
+        return st.function(self.inputs, outputs, on_unused_input="ignore", backend="numpy")
 
     def moved(self, steps: Sequence[np.ndarray]) -> list[np.ndarray]:
         points = list(self.points)
@@ -52,40 +57,49 @@ class Problem:
         return [(np.asarray(a) - np.asarray(b)) / (2 * STEP) for a, b in zip(ahead, behind, strict=True)]
 
 
-def check_reverse(case: Case, *, static: bool) -> None:
+def evaluated(problems: Sequence[Problem], nodes: Sequence[Sequence[Variable]]) -> list[list[np.ndarray]]:
+    """The values of some nodes of each problem, on the backend under test."""
+    inputs = [i for p in problems for i in p.inputs]
+    run = st.function(inputs, [n for each in nodes for n in each], on_unused_input="ignore")
+    values = iter(run(*(v for p in problems for v in p.points)))
+    return [list(islice(values, len(each))) for each in nodes]
+
+
+def check_reverse(cases: Sequence[Case], *, static: bool) -> None:
     """Each element of each gradient, and that a gradient has the shape of its input."""
-    problem = Problem(case, static=static)
-    value = problem.compiled(problem.cost)
-    got = problem.compiled(problem.grads)(*problem.points)
-    for k, (i, g) in enumerate(zip(problem.moving, got, strict=True)):
-        assert g.shape == problem.points[i].shape, f"{case}: gradient {k} has shape {g.shape}"
-        want = np.empty(g.shape)
-        for at in np.ndindex(g.shape):
-            steps = [np.zeros(problem.points[j].shape) for j in problem.moving]
-            steps[k][at] = STEP
-            want[at] = (value(*problem.moved(steps)) - value(*problem.moved([-s for s in steps]))) / (2 * STEP)
-        np.testing.assert_allclose(g, want, **TOLERANCE, err_msg=f"{case}: gradient {k}")
+    problems = [Problem(case, static=static) for case in cases]
+    for problem, got in zip(problems, evaluated(problems, [p.grads for p in problems]), strict=True):
+        value = problem.on_numpy(problem.cost)
+        for k, (i, g) in enumerate(zip(problem.moving, got, strict=True)):
+            what = f"{problem.case}: gradient {k}"
+            assert g.shape == problem.points[i].shape, f"{what} has shape {g.shape}"
+            want = np.empty(g.shape)
+            for at in np.ndindex(g.shape):
+                steps = [np.zeros(problem.points[j].shape) for j in problem.moving]
+                steps[k][at] = STEP
+                want[at] = (value(*problem.moved(steps)) - value(*problem.moved([-s for s in steps]))) / (2 * STEP)
+            np.testing.assert_allclose(g, want, **TOLERANCE, err_msg=what)
 
 
-def check_forward(case: Case) -> None:
+def check_forward(cases: Sequence[Case]) -> None:
     """The tangents of the outputs along random directions."""
-    problem = Problem(case, static=False)
-    tangents = st.Rop(problem.outputs, problem.wrt, problem.directions, disconnected_outputs="ignore")
-    got = problem.compiled(tangents)(*problem.points)
-    want = problem.along(problem.compiled(problem.outputs))
-    for k, (g, w) in enumerate(zip(got, want, strict=True)):
-        assert g.shape == w.shape, f"{case}: tangent {k} has shape {g.shape}, expected {w.shape}"
-        np.testing.assert_allclose(g, w, **TOLERANCE, err_msg=f"{case}: tangent {k}")
+    problems = [Problem(case, static=False) for case in cases]
+    tangents = [st.Rop(p.outputs, p.wrt, p.directions, disconnected_outputs="ignore") for p in problems]
+    for problem, got in zip(problems, evaluated(problems, tangents), strict=True):
+        want = problem.along(problem.on_numpy(problem.outputs))
+        for k, (g, w) in enumerate(zip(got, want, strict=True)):
+            assert g.shape == w.shape, f"{problem.case}: tangent {k} has shape {g.shape}, expected {w.shape}"
+            np.testing.assert_allclose(g, w, **TOLERANCE, err_msg=f"{problem.case}: tangent {k}")
 
 
-def check_second(case: Case) -> None:
+def check_second(cases: Sequence[Case]) -> None:
     """The Hessian times random directions, against differences of gradients."""
-    problem = Problem(case, static=False)
-    product = st.Lop(problem.grads, problem.wrt, problem.directions, disconnected_inputs="ignore")
-    got = problem.compiled(product)(*problem.points)
-    want = problem.along(problem.compiled(problem.grads))
-    for k, (g, w) in enumerate(zip(got, want, strict=True)):
-        np.testing.assert_allclose(g, w, **SECOND, err_msg=f"{case}: row {k} of the Hessian product")
+    problems = [Problem(case, static=False) for case in cases]
+    products = [st.Lop(p.grads, p.wrt, p.directions, disconnected_inputs="ignore") for p in problems]
+    for problem, got in zip(problems, evaluated(problems, products), strict=True):
+        want = problem.along(problem.on_numpy(problem.grads))
+        for k, (g, w) in enumerate(zip(got, want, strict=True)):
+            np.testing.assert_allclose(g, w, **SECOND, err_msg=f"{problem.case}: row {k} of the Hessian product")
 
 
 def differentiated_ops(case: Case) -> set[str]:

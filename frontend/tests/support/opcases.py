@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,28 +106,34 @@ def agree(case: Case, got: Any, want: np.ndarray) -> None:
         )
 
 
-def check_value(case: Case, *, static: bool) -> None:
-    """The case's results against the oracle's, with its arrays as inputs, and what the graph says of their types.
+def check_values(cases: Sequence[Case], *, static: bool) -> None:
+    """The cases' results against the oracle's, with their arrays as inputs, and what the graphs say of their types.
 
-    With unknown lengths the graph runs as it stands; with known ones rewritten.
+    They are one function, for the sake of backends that compile. With unknown lengths the graph runs as it stands; with
+    known ones rewritten.
     """
-    inputs, outputs = build(case, static=static)
+    graphs = [build(case, static=static) for case in cases]
+    inputs = [i for given, _ in graphs for i in given]
+    outputs = [o for _, made in graphs for o in made]
     run = st.function(inputs, outputs, on_unused_input="ignore", rewrites=static)
-    results = run(*(a for v in case.args for a in arrays(v)))
-    wanted = expected(case)
-    assert len(results) == len(wanted), f"{case}: {len(results)} results, expected {len(wanted)}"
-    for node, got, want in zip(outputs, results, wanted, strict=True):
-        agree(case, got, want)
-        fits = zip(node.type.shape, want.shape, strict=True)
-        assert node.dtype == want.dtype.name, f"{case}: the graph says {node.type}"
-        assert all(d is None or d == n for d, n in fits), f"{case}: the graph says {node.type}, got {want.shape}"
+    results = iter(run(*(a for case in cases for v in case.args for a in arrays(v))))
+    for case, (_, made) in zip(cases, graphs, strict=True):
+        wanted = expected(case)
+        assert len(made) == len(wanted), f"{case}: {len(made)} results, expected {len(wanted)}"
+        for node, want in zip(made, wanted, strict=True):
+            agree(case, next(results), want)
+            fits = zip(node.type.shape, want.shape, strict=True)
+            assert node.dtype == want.dtype.name, f"{case}: the graph says {node.type}"
+            assert all(d is None or d == n for d, n in fits), f"{case}: the graph says {node.type}, got {want.shape}"
 
 
-def check_constant(case: Case) -> None:
-    """The case on constants."""
-    outputs = flat_results(case.call(*case.args))
-    for node, want in zip(outputs, expected(case), strict=True):
-        agree(case, node.eval(), want)
+def check_constants(cases: Sequence[Case]) -> None:
+    """The cases on constants."""
+    made = [flat_results(case.call(*case.args)) for case in cases]
+    results = iter(st.function([], [o for outputs in made for o in outputs])())
+    for case, outputs in zip(cases, made, strict=True):
+        for _, want in zip(outputs, expected(case), strict=True):
+            agree(case, next(results), want)
 
 
 def ops_of(nodes: list[Variable]) -> set[str]:

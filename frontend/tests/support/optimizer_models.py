@@ -48,9 +48,9 @@ def gradient(w, batch):
 
 
 class Model:
-    """``cost = Σ (t[ids] − y)² + t[ids]⁴ / 4`` and a step of an optimizer on it."""
+    """``cost = Σ (t[ids] − y)² + t[ids]⁴ / 4`` and a step of an optimizer on it. backend: None for the default one."""
 
-    def __init__(self, name, start, ndim=1, backend="numpy", rate=RATE, param=None, **options):
+    def __init__(self, name, start, ndim=1, backend=None, rate=RATE, param=None, **options):
         self.table = st.shared(start, name="t")
         self.ids = st.tensor("ids", dtype="int64", shape=(None,) * ndim)
         self.y = st.tensor("y", dtype=start.dtype, shape=(None,) * (ndim + 1))
