@@ -16,8 +16,8 @@ from subtensor_numpy.kernels import row_summer
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def row_numbers(ids: Array, n: Any) -> Array:
-    """`ids` as int64 in ``0 <= id < n``; negative ones wrap; raises IndexError where they cannot."""
+def row_numbers(ids: Array, n: Any, of: object = None) -> Array:
+    """`ids` as int64 in ``0 <= id < n``; negative ones wrap; raises IndexError where they cannot. of: for messages."""
     n = int(n)
     if not ids.size:
         return ids.astype(np.int64)

@@ -39,10 +39,15 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call. arguments: a value for each input. raises: class and text of the error that is due, or nothing."""
+    """One call.
+
+    arguments: a value for each input. raises: class and text of the error that is due, or nothing. sets: what shared
+    variables are set to before it, by name.
+    """
 
     arguments: tuple[Value, ...] = ()
     raises: tuple[str, str] | None = None
+    sets: tuple[tuple[str, Value], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,10 @@ class Case:
     variable and an expression. raises: the error that is due while the function is built. ulps, addends, absolute: the
     bound on the error of a float, 0 for exact: ``ulps * addends`` units in the last place, plus ``absolute``.
     oracle: names for expressions that only the oracle takes instead, where it spells things otherwise. step: an
-    expression that gives an optimizer's updates, whose state variables are compared by name like the case's own.
+    expression that gives an optimizer's updates, whose state variables are compared by name like the case's own;
+    outputs may call them ``step``. flush: whether rows that wait are brought up to date after the last call, and state
+    is compared once more. resume: whether the last call is made twice more, with the state put back as it was before
+    it: by the same function, and by one built anew over variables made anew, which must give the same bits.
     """
 
     id: str
@@ -74,6 +82,8 @@ class Case:
     since: int = 1
     oracle: tuple[tuple[str, str], ...] = ()
     step: str = ""
+    flush: bool = False
+    resume: bool = False
 
     @property
     def area(self) -> str:

@@ -7,17 +7,15 @@ import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 import subtensor
 from subtensor import errors, plugins
-from subtensor_conformance import oracle
-from subtensor_conformance.case import Call, Case, Value
+from subtensor_conformance.case import Call, Case
 from subtensor_conformance.compare import Array, Bound, Difference, difference, largest_error, to_array
-from subtensor_conformance.oracle import nodes, subset
+from subtensor_conformance.expectation import Outcome, expected, read
 from subtensor_conformance.result import Result, encode
 
 SPECIAL = frozenset({"erf", "erfc", "erfinv", "gammaln", "digamma", "polygamma"})
@@ -124,82 +122,19 @@ def _symbols(case: Case) -> dict[str, Any]:
     return made
 
 
-def _read(source: str, names: Mapping[str, Any]) -> Any:
-    return eval(source, {"__builtins__": {"slice": slice, "range": range}}, dict(names))  # noqa: S307  # the suite's own
-
-
 def build(case: Case, backend: str) -> tuple[Any, dict[str, Any]]:
     """The compiled function of a case, and its names; those of an optimizer's own variables have a dot."""
     names = _symbols(case)
     for name, source in case.lets:
-        names[name] = _read(source, names)
-    outputs = [_read(source, names) for source in case.outputs]
-    updates = [(names[name], _read(source, names)) for name, source in case.updates]
+        names[name] = read(source, names)
+    updates = [(names[name], read(source, names)) for name, source in case.updates]
     if case.step:
-        step = _read(case.step, names)
+        step = names["step"] = read(case.step, names)
         updates += step.items()
         names.update((s.name, s) for s in step.state)
+    outputs = [read(source, names) for source in case.outputs]
     inputs = [names[g.name] for g in case.inputs]
     return subtensor.function(inputs, outputs, updates=updates, backend=backend, on_unused_input="ignore"), names
-
-
-class Expectation:
-    """The oracle's side of a case: outputs and new state, from arguments and old state."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        names: dict[str, Any] = {"st": oracle.st}
-        names.update((g.name, oracle.Leaf(g.name)) for g in (*case.inputs, *case.shared))
-        self.leaves = dict(names)
-        instead = dict(case.oracle)
-        for name, source in case.lets:
-            names[name] = _read(instead.get(name, source), names)
-        self.outputs = [_read(instead.get(source, source), names) for source in case.outputs]
-        self.updates = {name: _read(instead.get(source, source), names) for name, source in case.updates}
-        self.state = {g.name: _to_oracle(g.value) for g in case.shared if g.value is not None}
-        if case.step:
-            step = _read(instead.get(case.step, case.step), names)
-            self.leaves |= step.leaves
-            self.updates |= step.new
-            self.state |= {name: first(self.state) for name, first in step.first.items()}
-
-    def call(self, call: Call) -> list[Array]:
-        """The outputs; the state is taken one step further."""
-        given = {self.leaves[g.name]: _to_oracle(v) for g, v in zip(self.case.inputs, call.arguments, strict=True)}
-        given |= {self.leaves[name]: v for name, v in self.state.items()}
-        outputs = [_to_numpy(oracle.evaluate(nodes.as_node(o), given)) for o in self.outputs]
-        new = {name: oracle.evaluate(nodes.as_node(e), given) for name, e in self.updates.items()}
-        self.state.update(new)
-        return outputs
-
-    def values(self) -> dict[str, Array]:
-        return {name: _to_numpy(v) for name, v in self.state.items()}
-
-
-Outcome = tuple[list[Array], dict[str, Array], dict[str, Array]]
-
-
-@lru_cache(maxsize=8192)
-def expected(case: Case) -> tuple[Outcome, ...]:
-    """For each call that is to succeed: the outputs, and the state after and before it. Kept, for the next backend."""
-    try:
-        expectation = Expectation(case)
-        results: list[Outcome] = []
-        for c in case.calls:
-            if c.raises is None:
-                before = expectation.values()
-                results.append((expectation.call(c), expectation.values(), before))
-        return tuple(results)
-    finally:
-        subset.forget()
-
-
-def _to_oracle(v: Value) -> oracle.Array:
-    return oracle.values.make(v.dtype, v.shape, v.data)
-
-
-def _to_numpy(a: oracle.Array) -> Array:
-    return to_array(Value(a.dtype, a.shape, a.data))
 
 
 # --- running
@@ -220,13 +155,46 @@ def _run(case: Case, backend: str, witness: Witness, bound: Bound, observed: lis
     if results and set(shared) != set(results[0][1]):
         wanted = sorted(set(results[0][1]) - {g.name for g in case.shared})
         raise Failure("state", f"the optimizer's state has other names: {sorted(own)}", repr(wanted), repr(sorted(own)))
-    error = 0.0
+    error, saved = 0.0, dict[str, Array]()
     for number, call in enumerate(case.calls):
         before = witness.ran
+        if case.resume and number == len(case.calls) - 1:
+            saved = {name: s.get_value() for name, s in shared.items()}
         error = max(error, _one_call(case, call, number, run, shared, due, bound, observed))
         if witness.ran == before and not _before_the_backend(call):
             raise Failure("dispatch", f"call {number} returned without running what {backend!r} compiled")
+    if case.resume:
+        _resumed(case, backend, run, shared, saved)
+    if case.flush:
+        before = witness.ran
+        names["step"].flush(backend)
+        if witness.ran == before:
+            raise Failure("dispatch", f"the flush returned without running what {backend!r} compiled")
+        _, values, _ = next(due)
+        error = max(error, _compare_state("after the flush: ", shared, values, bound, observed))
     return error
+
+
+def _resumed(case: Case, backend: str, run: Any, shared: Mapping[str, Any], saved: Mapping[str, Array]) -> None:
+    """The last call again, from the state before it: the state that a backend may keep is in the shared variables."""
+    arguments = [to_array(v) for v in case.calls[-1].arguments]
+    first = {name: s.get_value() for name, s in shared.items()}
+    other, names = build(case, backend)
+    anew = {name: names[name] for name in shared}
+    for who, function, variables in (
+        ("the same function", run, shared),
+        ("a function built anew", other, anew),
+    ):
+        for name, s in variables.items():
+            s.set_value(saved[name])
+        function(*(a.copy() for a in arguments))
+        for name, s in variables.items():
+            now = s.get_value()
+            if now.dtype != first[name].dtype or now.tobytes() != first[name].tobytes():
+                raise Failure(
+                    "resume", f"{name} differs when {who} goes on from the state before the last call",
+                    repr(first[name]), repr(now),
+                )  # fmt: skip
 
 
 def _before_the_backend(call: Call) -> bool:
@@ -245,6 +213,8 @@ def _one_call(
     observed: list[Any],
 ) -> float:
     where = f"call {number}: " if len(case.calls) > 1 else ""
+    for name, v in call.sets:
+        shared[name].set_value(to_array(v))
     arguments = [to_array(v) for v in call.arguments]
     kept = [a.copy() for a in arguments]
     old = {name: s.get_value() for name, s in shared.items()}
@@ -270,6 +240,14 @@ def _one_call(
         _scribble(each)
     if case.step:
         _unused_rows(where, {name: s.get_value() for name, s in shared.items()}, old, values, before)
+    return max(error, _compare_state(where, shared, values, bound, observed))
+
+
+def _compare_state(
+    where: str, shared: Mapping[str, Any], values: Mapping[str, Array], bound: Bound, observed: list[Any]
+) -> float:
+    """Twice: what is done to the result of ``get_value()`` must not matter. Gives the largest error."""
+    error = 0.0
     for attempt in ("", " after get_value() was written to"):
         for name, s in shared.items():
             now = s.get_value()

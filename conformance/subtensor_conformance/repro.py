@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 from subtensor_conformance.case import Case, Given, Value
-from subtensor_conformance.check import Expectation
 from subtensor_conformance.compare import Array, Bound
+from subtensor_conformance.expectation import Expectation
 
 HEAD = '''\
 """{id}
@@ -77,9 +77,11 @@ def script(case: Case, backend: str) -> str:
     about = f"Bound: {'exact' if not case.ulps and not case.absolute else within}."
     lines = [HEAD.replace("{id}", case.id).replace("{about}", about).replace("{backend!r}", repr(backend))]
     lines += [_declared(g) for g in case.inputs]
+    shared = []
     for g in case.shared:
         assert g.value is not None
-        lines.append(f"{g.name} = st.shared({_array(g.value)}, name={g.name!r}, shape={g.shape})")
+        shared.append(f"{g.name} = st.shared({_array(g.value)}, name={g.name!r}, shape={g.shape})")
+    lines += shared
     body = [f"{name} = {source}" for name, source in case.lets]
     if case.step:
         body.append(f"step = {case.step}")
@@ -99,6 +101,9 @@ def script(case: Case, backend: str) -> str:
     else:
         lines += body
         lines += _calls(case)
+    if case.resume:
+        lines += ["resumed('the same function', f, held)", *shared, *body, _held(case)]
+        lines.append("resumed('a function built anew', f, held)")
     lines.append("sys.exit(1 if faults else 0)\n")
     return "\n".join(lines)
 
@@ -107,10 +112,34 @@ def _declared(g: Given) -> str:
     return f"{g.name} = st.tensor({g.name!r}, {g.dtype!r}, {g.shape})"
 
 
+def _held(case: Case) -> str:
+    names = ", ".join(f"{g.name!r}: {g.name}" for g in case.shared)
+    return f"held = {{{names}{', **own' if case.step else ''}}}"
+
+
+RESUMED = """\
+after = {name: s.get_value() for name, s in held.items()}
+
+
+def resumed(who, f, held):
+    for name, s in held.items():
+        s.set_value(saved[name])
+    f(*kept)
+    for name, s in held.items():
+        compare(f"{who} goes on from the state before the last call: {name}", after[name], s.get_value(), None)
+
+"""
+
+
 def _calls(case: Case) -> list[str]:
     lines: list[str] = []
     expectation = Expectation(case)
     for n, call in enumerate(case.calls):
+        if call.raises is None:
+            expectation.set(call)
+        lines += [f"{name}.set_value({_array(v)})" for name, v in call.sets]
+        if case.resume and n == len(case.calls) - 1:
+            lines += [_held(case), "saved = {name: s.get_value() for name, s in held.items()}"]
         arguments = ", ".join(_array(v) for v in call.arguments)
         if call.raises is not None:
             lines.append(f"due('call {n}', {call.raises[0]!r}, {call.raises[1]!r}, lambda: f({arguments}))")
@@ -130,9 +159,20 @@ def _calls(case: Case) -> list[str]:
                 "for k, (before, after) in enumerate(zip(kept, arguments)):",
                 f"    compare(f'call {n}: argument {{k}} is unchanged', before, after, None)",
             ]
-        for name, v in expectation.values().items():
-            held = f"own[{name!r}]" if "." in name else name
-            lines.append(f"compare('call {n}: the new {name}', {_spelled(v)}, {held}.get_value(), {_allowed(case, v)})")
+        lines += _state(case, f"call {n}: the new ", expectation)
+    if case.resume:
+        lines.append(RESUMED)
+    if case.flush:
+        expectation.flush()
+        lines += ["step.flush(BACKEND)", *_state(case, "after the flush: ", expectation)]
+    return lines
+
+
+def _state(case: Case, what: str, expectation: Expectation) -> list[str]:
+    lines = []
+    for name, v in expectation.values().items():
+        held = f"own[{name!r}]" if "." in name else name
+        lines.append(f"compare('{what}{name}', {_spelled(v)}, {held}.get_value(), {_allowed(case, v)})")
     return lines
 
 

@@ -18,7 +18,8 @@ import pytest
 
 import subtensor_numpy.emit
 import subtensor_numpy.scatter
-from subtensor_conformance.check import check, expected
+from subtensor_conformance.check import check
+from subtensor_conformance.expectation import expected
 from subtensor_conformance.runner import plan
 
 # Another test of this process may have loaded JAX, which warns of forks: the children here run NumPy alone.

@@ -28,6 +28,40 @@ def test_a_script_holds_the_state_of_the_optimizer(tmp_path):
     assert "WRONG call 0: the new t\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("name", "said", "left_out"),
+    [
+        ("resume/momentum", "a function built anew goes on from the state before the last call: t", "s.set_value"),
+        ("lazy/rmsprop", "after the flush: t.rmsprop.last", "step.flush"),
+        ("rate/set", "call 1: the new t", "rate.set_value"),
+    ],
+)
+def test_a_script_makes_all_that_the_case_says(tmp_path, name, said, left_out):
+    text = script(case(name), "numpy")
+    path = tmp_path / "case.py"
+    for source, status, mark in ((text, 0, "ok   "), (text.replace(left_out, "str"), 1, "WRONG")):
+        path.write_text(source)
+        done = subprocess.run([sys.executable, str(path)], capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == status, done.stdout + done.stderr
+        assert f"{mark} {said}\n" in done.stdout
+
+
+def test_a_function_that_remembers_state_does_not_resume(monkeypatch):
+    from subtensor.shared import SharedVariable
+
+    good = SharedVariable.set_value
+    monkeypatch.setattr(SharedVariable, "set_value", lambda s, v: None if s.name == "t" else good(s, v))
+    found = check(case("resume/momentum"), "numpy")
+    assert (found.kind, found.message) == (
+        "resume", "t differs when the same function goes on from the state before the last call",
+    )  # fmt: skip
+
+
+def test_a_flush_that_does_nothing_is_seen(monkeypatch):
+    monkeypatch.setattr(Updates, "flush", lambda u, backend: None)
+    assert check(case("lazy/rmsprop"), "numpy").message == "the flush returned without running what 'numpy' compiled"
+
+
 def test_every_option_of_a_case_matters():
     good = case("decay/momentum")
     assert check(good, "numpy").state == "pass"
@@ -76,6 +110,45 @@ def test_a_count_by_row_is_that_of_its_own_steps():
         values = {name: oracle.evaluate(node, given) for name, node in step.new.items()}
     assert values["t.adam.count"].data == (3, 1)
     assert values["t"].data[1] == pytest.approx(-0.125, rel=1e-6)  # a first step of one rate, however late
+
+
+def test_rows_that_wait_are_read_as_the_dense_rule_has_them():
+    """The oracle's lazy rows against its own steps over the whole table."""
+    table, ids = oracle.Leaf("t"), oracle.Leaf("i")
+    rows = table[ids]
+    kinds = {
+        untouched: oracle.st.optimizers.nadam([rows * 2.0], [rows], 0.125, untouched=untouched, weight_decay=0.25)
+        for untouched in ("catch_up", "dense")
+    }
+    start = oracle.Array("float64", (3, 1), (1.0, 2.0, -3.0))
+    seen = {}
+    for untouched, step in kinds.items():
+        values = {name: make({"t": start}) for name, make in step.first.items()} | {"t": start}
+        leaves = {**step.leaves, "t": table}
+        for row in (0, 1, 1, 2, 0, 1):
+            given = {leaves[n]: v for n, v in values.items()} | {ids: oracle.Array("int64", (2,), (row, row))}
+            values = {name: oracle.evaluate(node, given) for name, node in step.new.items()}
+        given = {leaves[n]: v for n, v in values.items()}
+        seen[untouched] = oracle.evaluate(step.read(table), given).data
+        waits = values["t"].data
+    assert seen["catch_up"] == pytest.approx(seen["dense"], rel=1e-14)
+    assert waits == seen["dense"]
+
+
+def test_curvature_by_differences_is_what_it_is_by_hand():
+    """cost = Σ over occurrences of w³: in coordinates of rows the Hessian is 6w times how often the row occurs."""
+    table = oracle.Leaf("t")
+    rows = table[oracle.constant([2, 0, 2])]
+    space = oracle.st.curvature.row_space((rows * rows * rows).sum(), [rows], rows * rows)
+    given = {table: oracle.Array("float64", (3, 1), (1.0, 5.0, -2.0))}
+
+    def value(node):
+        return oracle.evaluate(node, given).data
+
+    assert value(space.rows[0]) == (0, 2)
+    assert value(space.gradient()[0]) == pytest.approx((3.0, 24.0))
+    assert value(space.hessian()) == pytest.approx((6.0, 0.0, 0.0, -24.0))
+    assert value(space.squares()[0]) == pytest.approx((9.0, 2 * 12.0**2))
 
 
 def test_unknown_optimizers_are_refused():

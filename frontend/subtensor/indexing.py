@@ -309,19 +309,25 @@ def check_positions(index: Index, x: Argument, inputs: Sequence[Argument]) -> No
         wrong = (values < -size) | (values >= size) if values.dtype.kind == "i" else values >= size
         if not wrong.any():
             continue
-        where = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-        place = f" at position {tuple(map(int, where))} of {inputs[slot].label}" if where else ""
-        got = int(values[where])
-        expected = f"expected {-size} <= index < {size}" if size else "the axis is empty, so no index fits"
-        raise BoundsError(
-            f"{x.label}[{spelled}]: index {got}{place} is out of bounds for axis {axis} of {x.label}, "
-            f"which has size {size}; {expected}"
-        )
+        raise out_of_bounds(f"{x.label}[{spelled}]", x.label, axis, size, inputs[slot].label, values, wrong)
     for part in index.parts:
         if isinstance(part, Slice) and isinstance(part.step, Ref):
             step = inputs[part.step.slot].known
             assert step is not None
             check_step(step, f"{x.label}[{spelled}]")
+
+
+def out_of_bounds(
+    subset: str, table: str, axis: int, size: int, label: str, values: Array, wrong: Array
+) -> BoundsError:
+    """The error for the first of `values`, positions called `label`, where `wrong` is true."""
+    where = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+    place = f" at position {tuple(map(int, where))} of {label}" if where else ""
+    expected = f"expected {-size} <= index < {size}" if size else "the axis is empty, so no index fits"
+    return BoundsError(
+        f"{subset}: index {int(values[where])}{place} is out of bounds for axis {axis} of {table}, "
+        f"which has size {size}; {expected}"
+    )
 
 
 def check_mask_shape(mask: Argument, dims: Sequence[Argument]) -> None:

@@ -268,3 +268,40 @@ def test_bad_ids_are_named_and_change_nothing(backend):
                 step([0, bad], np.ones((2, 3)))
         np.testing.assert_array_equal(t.get_value(), W)
         assert not any(s.get_value().any() for s in updates.state)
+
+
+NAMED = {
+    "given gradients": ("ids", {}),
+    "a matrix of ids": ("matrix", {}),
+    "rows that wait": ("ids", {"untouched": "catch_up"}),
+    "a norm of all": ("ids", {"clip_global_norm": 1.0}),
+    "pairs of ids": ("pairs", {}),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", NAMED)
+def test_the_error_of_a_bad_id_is_that_of_the_subset_itself(kind, backend):
+    which, options = NAMED[kind]
+    t, cube = st.shared(W, "table"), st.shared(np.ones((3, 4, 2)), "cube")
+    i, j, m = st.lvector("i"), st.lvector("j"), st.lmatrix("m")
+    subset, given, bad = {
+        "ids": (t[i], [i], [[1, 2, -9]]),
+        "matrix": (t[m], [m], [[[1, 2], [7, 0]]]),
+        "pairs": (cube[i, j], [i, j], [[0, 1], [3, 4]]),
+    }[which]
+    updates = optimizers.momentum([st.zeros_like(subset)], [subset], 0.1, **options)
+    texts = []
+    for built in (st.function(given, subset, backend=backend), st.function(given, [], updates, backend=backend)):
+        with pytest.raises(BoundsError) as raised:
+            built(*bad)
+        texts.append(str(raised.value))
+    assert texts[0] == texts[1]
+    assert texts[0].startswith(f"{'cube[i, j]' if which == 'pairs' else 'table[' + given[0].name + ']'}: index ")
+
+
+def test_tables_with_the_same_ids_share_the_work_on_them():
+    i = st.lvector("i")
+    rows = [st.shared(np.ones((50, 2)), "a")[i], st.shared(np.ones(50), "b")[i], st.shared(np.ones((40, 2)), "c")[i]]
+    step = st.function([i], [], optimizers.adagrad(sum((r**2).sum() for r in rows), rows))
+    assert [instruction.op.name for instruction in step.program.instructions].count("argsort") == 2  # 50 rows, 40 rows

@@ -12,6 +12,7 @@ from functools import cache
 from subtensor_conformance.case import Case
 from subtensor_conformance.cases import (
     creation,
+    curvature,
     dtypes,
     dynamic,
     elementwise,
@@ -52,6 +53,7 @@ AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
     "update": ("update rules", "simultaneous updates, rows in every spelling, chains", updates.cases),
     "transaction": ("update rules", "all or nothing, after each kind of failure", transactions.cases),
     "optimizers": ("update rules", "steps with repeated ids, rows left alone, state by row", optimizers.cases),
+    "curvature": ("update rules", "products and matrices over distinct rows, Newton steps", curvature.cases),
 }
 """For each area: the level that it belongs to, what it is about, and where its cases come from."""
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from subtensor import plugins
 from subtensor.errors import BackendNotFoundError
 from subtensor.hookspecs import hookimpl
-from subtensor_conformance.known_bad import optimizers, state, subsets, values
+from subtensor_conformance.known_bad import curvature, optimizers, state, subsets, training, values
 from subtensor_conformance.known_bad.altered import Altered
 from subtensor_conformance.known_bad.catalogue import ALL, KnownBad
 
@@ -53,4 +53,17 @@ def installed(name: str, over: str = "numpy") -> Iterator[str]:
         plugins.unregister(registered)
 
 
-__all__ = ["ALL", "PREFIX", "UNMUTATED", "Altered", "KnownBad", "installed", "optimizers", "state", "subsets", "values"]
+__all__ = [
+    "ALL",
+    "PREFIX",
+    "UNMUTATED",
+    "Altered",
+    "KnownBad",
+    "curvature",
+    "installed",
+    "optimizers",
+    "state",
+    "subsets",
+    "training",
+    "values",
+]

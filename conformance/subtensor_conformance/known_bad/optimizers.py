@@ -18,7 +18,7 @@ from subtensor_conformance.known_bad.altered import Altered, Array
 from subtensor_conformance.known_bad.catalogue import known_bad
 
 
-def _module(name: str) -> Any:
+def module(name: str) -> Any:
     """By name: some modules of the package are hidden behind functions of the same name."""
     return sys.modules[f"subtensor.optimizers.{name}"]
 
@@ -79,7 +79,7 @@ def _squared_before(good: Any, rule: Any, p: Point) -> Step:
 @contextmanager
 def _squared_before_summed() -> Iterator[None]:
     kept = instead(RowPlace, "take_gradient", _squares_kept)
-    used = instead(_module("adaptive").Adagrad, "step", _squared_before)
+    used = instead(module("adaptive").Adagrad, "step", _squared_before)
     with kept(), used():
         yield
 
@@ -135,7 +135,7 @@ def _clipped_by_row(good: Any, assembly: Any, places: Any) -> None:
     good(assembly, places)
 
 
-def _unwrapped(ids: Array, n: Any) -> Array:
+def _unwrapped(ids: Array, n: Any, of: object = None) -> Array:
     if ids.size and (ids.min() < -int(n) or ids.max() >= int(n)):
         raise IndexError("position out of range")
     return ids.astype(np.int64)
@@ -154,30 +154,30 @@ def lower(**table: Callable[..., Any]) -> Callable[[Any], Altered]:
     return lambda good: Altered(good, lower=table)
 
 
-_rules = _module("adaptive")
-_ASSEMBLY = _module("build")._Assembly  # noqa: SLF001  # where options take effect
+_rules = module("adaptive")
+ASSEMBLY = module("build")._Assembly  # noqa: SLF001  # where options take effect
 _A = "optimizers"
 
 
-def _bad(name: str, fault: str, patch: Any, kinds: str = "state", tags: str = "", make: Any = same) -> None:
+def wrong_optimizer(name: str, fault: str, patch: Any, kinds: str = "state", tags: str = "", make: Any = same) -> None:
     known_bad(name, fault, _A, kinds, make, tags, patch=patch, profile="full")
 
 
-_bad("gradients-of-rows-last", "keeps the last gradient of a repeated row", instead(RowPlace, "take_gradient", _last_only), tags="duplicates")  # fmt: skip
-_bad("gradients-of-rows-averaged", "averages the gradients of a repeated row", instead(RowPlace, "take_gradient", _mean), tags="duplicates")  # fmt: skip
-_bad("squared-before-summed", "squares the gradients of a repeated row before it adds them", _squared_before_summed, tags="duplicates")  # fmt: skip
-_bad("decay-on-unused-rows", "decays the weights of rows that a step does not use", instead(_ASSEMBLY, "_new_value", _decayed_everywhere), "unused row")  # fmt: skip
-_bad("history-of-unused-rows-fades", "lets the averages of rows that a step does not use decay", instead(RowPlace, "written", _history_fades), "unused row")  # fmt: skip
-_bad("step-count-of-all-rows", "counts each step for every row", instead(RowPlace, "written", _counted_everywhere), "unused row")  # fmt: skip
-_bad("padding-trains-row-0", "touches row 0 in each step, as padding does", instead(RowPlace, "written", _with_row_zero), "unused row")  # fmt: skip
-_bad("bias-of-next-step", "corrects averages for one step too many", instead(_module("adam"), "bias", lambda good, beta, count: good(beta, count + 1)))  # fmt: skip
-_bad("bias-uncorrected", "does not correct averages for their start at zero", instead(_module("adam"), "bias", lambda good, beta, count: call("ones_like", count)))  # fmt: skip
-_bad("epsilon-inside-root", "adds epsilon under the root", instead(_rules.Adagrad, "step", _inside_root))
-_bad("history-before-step", "divides by the average that does not hold the gradient yet", instead(_rules.RmsProp, "step", _old_history), "state|error")  # fmt: skip
-_bad("nesterov-not-ahead", "takes plain momentum for Nesterov's", instead(_module("gradient_descent").Nesterov, "step", _not_ahead))  # fmt: skip
-_bad("velocity-forgotten", "does not keep the velocity", instead(RowPlace, "written", _state_lost))
-_bad("decay-in-gradient", "adds decay to the gradient, as L2 regularisation does", instead(_ASSEMBLY, "step", _in_the_gradient), tags="decay")  # fmt: skip
-_bad("clip-by-row-not-all", "bounds the norm of each row where that of all is meant", instead(_ASSEMBLY, "clip", _clipped_by_row), tags="clip")  # fmt: skip
+wrong_optimizer("gradients-of-rows-last", "keeps the last gradient of a repeated row", instead(RowPlace, "take_gradient", _last_only), tags="duplicates")  # fmt: skip
+wrong_optimizer("gradients-of-rows-averaged", "averages the gradients of a repeated row", instead(RowPlace, "take_gradient", _mean), tags="duplicates")  # fmt: skip
+wrong_optimizer("squared-before-summed", "squares the gradients of a repeated row before it adds them", _squared_before_summed, tags="duplicates")  # fmt: skip
+wrong_optimizer("decay-on-unused-rows", "decays the weights of rows that a step does not use", instead(ASSEMBLY, "_new_value", _decayed_everywhere), "unused row")  # fmt: skip
+wrong_optimizer("history-of-unused-rows-fades", "lets the averages of rows that a step does not use decay", instead(RowPlace, "written", _history_fades), "unused row")  # fmt: skip
+wrong_optimizer("step-count-of-all-rows", "counts each step for every row", instead(RowPlace, "written", _counted_everywhere), "unused row")  # fmt: skip
+wrong_optimizer("padding-trains-row-0", "touches row 0 in each step, as padding does", instead(RowPlace, "written", _with_row_zero), "unused row")  # fmt: skip
+wrong_optimizer("bias-of-next-step", "corrects averages for one step too many", instead(module("adam"), "bias", lambda good, beta, count: good(beta, count + 1)))  # fmt: skip
+wrong_optimizer("bias-uncorrected", "does not correct averages for their start at zero", instead(module("adam"), "bias", lambda good, beta, count: call("ones_like", count)))  # fmt: skip
+wrong_optimizer("epsilon-inside-root", "adds epsilon under the root", instead(_rules.Adagrad, "step", _inside_root))
+wrong_optimizer("history-before-step", "divides by the average that does not hold the gradient yet", instead(_rules.RmsProp, "step", _old_history), "state|error")  # fmt: skip
+wrong_optimizer("nesterov-not-ahead", "takes plain momentum for Nesterov's", instead(module("gradient_descent").Nesterov, "step", _not_ahead))  # fmt: skip
+wrong_optimizer("velocity-forgotten", "does not keep the velocity", instead(RowPlace, "written", _state_lost))
+wrong_optimizer("decay-in-gradient", "adds decay to the gradient, as L2 regularisation does", instead(ASSEMBLY, "step", _in_the_gradient), tags="decay")  # fmt: skip
+wrong_optimizer("clip-by-row-not-all", "bounds the norm of each row where that of all is meant", instead(ASSEMBLY, "clip", _clipped_by_row), tags="clip")  # fmt: skip
 known_bad("row-numbers-not-wrapped", "takes a row and its negative number for two rows", _A, "state", lower(row_numbers=_unwrapped), "negative", profile="full")  # fmt: skip
 known_bad("run-sums-first-only", "takes the first of equal ids for their sum", _A, "state", lower(run_sums=_first_of_run), "duplicates", profile="full")  # fmt: skip
 known_bad("row-numbers-spread-by-column", "gives a number by row to columns", _A, "state|error", lower(spread_rows=lambda r, like: np.resize(r, like.shape)), profile="full")  # fmt: skip

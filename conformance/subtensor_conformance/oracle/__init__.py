@@ -8,6 +8,7 @@ Gradients are finite differences.
 from subtensor_conformance.oracle import (
     calculus,
     creation,
+    curvature,
     elementwise,
     linalg,
     optimizers,
@@ -29,6 +30,7 @@ __all__ = [
     "calculus",
     "constant",
     "creation",
+    "curvature",
     "elementwise",
     "evaluate",
     "linalg",
@@ -45,6 +47,7 @@ class Names:
     """What a case's source calls ``st``."""
 
     optimizers = optimizers.Optimizers()
+    curvature = curvature
 
     def __getattr__(self, name: str) -> object:
         try:

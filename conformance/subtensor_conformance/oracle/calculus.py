@@ -8,22 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from subtensor_conformance.oracle.nodes import FUNCTIONS, Context, Node, apply, as_node, public
+from subtensor_conformance.oracle.nodes import FUNCTIONS, Context, Node, apply, as_node, looking_inside, public
 from subtensor_conformance.oracle.values import Array, make, stretched, wide
 
 STEP = 2.0**-8
-
-
-def _looking_inside(rule: Callable[[Context], Array]) -> Callable[[Context], Array]:
-    rule.looks_inside = True  # type: ignore[attr-defined]  # read by Context
-    return rule
 
 
 def _moved(x: Array, direction: Sequence[float], by: float) -> Array:
     return Array(x.dtype, x.shape, tuple(v + by * d for v, d in zip(x.data, direction, strict=True)))
 
 
-def _slope(f: Callable[[float], Sequence[float]]) -> list[float]:
+def slope(f: Callable[[float], Sequence[float]]) -> list[float]:
     """The derivative at 0 of each element of ``f(t)``."""
     a, b, c, d = (f(k * STEP) for k in (1, -1, 2, -2))
     return [(8 * (p - q) - (r - s)) / (12 * STEP) for p, q, r, s in zip(a, b, c, d, strict=True)]
@@ -31,10 +26,10 @@ def _slope(f: Callable[[float], Sequence[float]]) -> list[float]:
 
 def _directional(context: Context, f: Node, wrt: Node, direction: Sequence[float]) -> list[float]:
     point = context.value(wrt)
-    return _slope(lambda t: [float(v) for v in context.where({wrt: _moved(point, direction, t)}).value(f).data])
+    return slope(lambda t: [float(v) for v in context.where({wrt: _moved(point, direction, t)}).value(f).data])
 
 
-def _gradient(context: Context, cost: Node, wrt: Node) -> list[float]:
+def gradient_of(context: Context, cost: Node, wrt: Node) -> list[float]:
     point = context.value(wrt)
     n = len(point.data)
     with wide():
@@ -49,9 +44,9 @@ def grad(cost: Node, wrt: Any, disconnected_inputs: str = "raise") -> Any:
 
     def rule(context: Context) -> Array:
         point = context.value(wrt)
-        return make(point.dtype, point.shape, _gradient(context, cost, wrt))
+        return make(point.dtype, point.shape, gradient_of(context, cost, wrt))
 
-    return apply(_looking_inside(rule), (cost, wrt), "grad")
+    return apply(looking_inside(rule), (cost, wrt), "grad")
 
 
 @public("Rop")
@@ -65,7 +60,7 @@ def Rop(f: Node, wrt: Node, v: Any) -> Node:
             slopes = _directional(context, f, wrt, along)
         return make(out.dtype, out.shape, slopes)
 
-    return apply(_looking_inside(rule), (f, wrt, direction), "Rop")
+    return apply(looking_inside(rule), (f, wrt, direction), "Rop")
 
 
 @public("Lop")
@@ -82,10 +77,10 @@ def hessian_vector_product(cost: Node, wrt: Node, v: Any) -> Node:
         point = context.value(wrt)
         along = [float(d) for d in context.value(direction).data]
         with wide():
-            product = _slope(lambda t: _gradient(context.where({wrt: _moved(point, along, t)}), cost, wrt))
+            product = slope(lambda t: gradient_of(context.where({wrt: _moved(point, along, t)}), cost, wrt))
         return make(point.dtype, point.shape, product)
 
-    return apply(_looking_inside(rule), (cost, wrt, direction), "hvp")
+    return apply(looking_inside(rule), (cost, wrt, direction), "hvp")
 
 
 @public("jacobian")
@@ -98,7 +93,7 @@ def jacobian(f: Node, wrt: Node) -> Node:
         rows = [columns[k][i] for i in range(len(out.data)) for k in range(n)]
         return make(out.dtype, (*out.shape, *point.shape), rows)
 
-    return apply(_looking_inside(rule), (f, wrt), "jacobian")
+    return apply(looking_inside(rule), (f, wrt), "jacobian")
 
 
 @public("hessian")
@@ -110,4 +105,4 @@ def hessian(cost: Node, wrt: Node) -> Node:
 def disconnected_grad(x: Any) -> Node:
     """x as it was before any difference was taken."""
     node = as_node(x)
-    return apply(_looking_inside(lambda context: (context.outer or context).value(node)), (node,), "disconnected")
+    return apply(looking_inside(lambda context: (context.outer or context).value(node)), (node,), "disconnected")

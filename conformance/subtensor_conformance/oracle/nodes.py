@@ -115,6 +115,12 @@ class Context:
         return inner
 
 
+def looking_inside(rule: Callable[[Context], Array]) -> Rule:
+    """A rule that is given the context, not the values of arguments."""
+    rule.looks_inside = True  # type: ignore[attr-defined]  # read by Context
+    return rule
+
+
 @lru_cache(maxsize=4096)
 def _depends(node: Node, changed: frozenset[Node]) -> bool:
     return node in changed or any(_depends(a, changed) for a in node.args)

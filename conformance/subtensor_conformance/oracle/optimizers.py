@@ -1,7 +1,7 @@
-"""Optimizers: one step of each rule, row by row and number by number, from the papers' formulas.
+"""Optimizers: which rows take a step, with which gradient, count and rate.
 
-The gradients of all occurrences of a row are added first. What a rule does to a row is a function of Python floats; the
-rest of this file says which rows take a step, and with which count.
+The gradients of all occurrences of a row are added first. A row that waits makes up for the steps that it missed one by
+one, each with gradient zero.
 """
 
 from __future__ import annotations
@@ -9,157 +9,28 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
-from subtensor_conformance.oracle import subset
-from subtensor_conformance.oracle.nodes import Leaf, Node, apply, as_node
+from subtensor_conformance.oracle import schedules, subset
+from subtensor_conformance.oracle.nodes import Context, Leaf, Node, apply, as_node, looking_inside
+from subtensor_conformance.oracle.rules import RULES, Constants, Numbers
 from subtensor_conformance.oracle.values import Array, make, size
-
-Numbers: TypeAlias = list[float]
-Constants: TypeAlias = Mapping[str, float]
-Stepper: TypeAlias = Callable[[Numbers, Numbers, dict[str, Numbers], int, float, Constants], Numbers]
-
-
-@dataclass(frozen=True)
-class Rule:
-    """step: (w, g, state, count, rate, constants) -> new w; it writes to the state.
-
-    slots: names of state variables. by_row: those with one number for each row. still: whether a step with gradient
-    zero changes nothing. counted: whether steps are counted.
-    """
-
-    step: Stepper
-    slots: tuple[str, ...]
-    constants: Constants
-    rate: float = 0.0
-    still: bool = False
-    counted: bool = False
-    by_row: tuple[str, ...] = ()
-
-
-def _sgd(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    return [a - rate * b for a, b in zip(w, g, strict=True)]
-
-
-def _momentum(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    s["velocity"] = [c["momentum"] * u + b for u, b in zip(s["velocity"], g, strict=True)]
-    return [a - rate * u for a, u in zip(w, s["velocity"], strict=True)]
-
-
-def _nesterov(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    _momentum(w, g, s, t, rate, c)
-    return [a - rate * (b + c["momentum"] * u) for a, b, u in zip(w, g, s["velocity"], strict=True)]
-
-
-def _adagrad(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    s["accumulator"] = [n + b * b for n, b in zip(s["accumulator"], g, strict=True)]
-    return [a - rate * b / (math.sqrt(n) + c["epsilon"]) for a, b, n in zip(w, g, s["accumulator"], strict=True)]
-
-
-def _rowwise_adagrad(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    n = s["accumulator"][0] + sum(b * b for b in g) / len(g)
-    s["accumulator"] = [n]
-    return [a - rate * b / (math.sqrt(n) + c["epsilon"]) for a, b in zip(w, g, strict=True)]
-
-
-def _faded(old: Numbers, new: Numbers, keep: float) -> Numbers:
-    return [keep * a + (1 - keep) * b for a, b in zip(old, new, strict=True)]
-
-
-def _squares(g: Numbers) -> Numbers:
-    return [b * b for b in g]
-
-
-def _rmsprop(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    s["mean_square"] = _faded(s["mean_square"], _squares(g), c["rho"])
-    return [a - rate * b / (math.sqrt(v) + c["epsilon"]) for a, b, v in zip(w, g, s["mean_square"], strict=True)]
-
-
-def _adadelta(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    s["mean_square"] = _faded(s["mean_square"], _squares(g), c["rho"])
-    e, before = c["epsilon"], s["mean_square_change"]
-    way = [(math.sqrt(d) + e) / (math.sqrt(v) + e) * b for d, v, b in zip(before, s["mean_square"], g, strict=True)]
-    s["mean_square_change"] = _faded(before, _squares(way), c["rho"])
-    return [a - rate * d for a, d in zip(w, way, strict=True)]
-
-
-def _moments(g: Numbers, s: dict[str, Numbers], c: Constants) -> None:
-    s["m"] = _faded(s["m"], g, c["beta1"])
-    s["v"] = _faded(s["v"], _squares(g), c["beta2"])
-
-
-def _adam_way(g: Numbers, s: dict[str, Numbers], t: int, c: Constants) -> Numbers:
-    _moments(g, s, c)
-    first, second = 1 - c["beta1"] ** t, 1 - c["beta2"] ** t
-    return [m / first / (math.sqrt(v / second) + c["epsilon"]) for m, v in zip(s["m"], s["v"], strict=True)]
-
-
-def _adam(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    return [a - rate * d for a, d in zip(w, _adam_way(g, s, t, c), strict=True)]
-
-
-def _adamax(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    s["m"] = _faded(s["m"], g, c["beta1"])
-    s["v"] = [max(c["beta2"] * v, abs(b)) for v, b in zip(s["v"], g, strict=True)]
-    first = 1 - c["beta1"] ** t
-    return [a - rate / first * m / (v + c["epsilon"]) for a, m, v in zip(w, s["m"], s["v"], strict=True)]
-
-
-def _nadam(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    _moments(g, s, c)
-    beta, second = c["beta1"], 1 - c["beta2"] ** t
-    ahead = [beta * m / (1 - beta ** (t + 1)) + (1 - beta) * b / (1 - beta**t) for m, b in zip(s["m"], g, strict=True)]
-    return [a - rate * d / (math.sqrt(v / second) + c["epsilon"]) for a, d, v in zip(w, ahead, s["v"], strict=True)]
-
-
-def _lamb(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    way = [d + c["weight_decay"] * a for d, a in zip(_adam_way(g, s, t, c), w, strict=True)]
-    of_w, of_way = math.hypot(*w), math.hypot(*way)
-    trust = of_w / of_way if of_w and of_way else 1.0
-    return [a - rate * trust * d for a, d in zip(w, way, strict=True)]
-
-
-def _ftrl(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
-    before, s["n"] = s["n"], [n + b * b for n, b in zip(s["n"], g, strict=True)]
-    moved = [(math.sqrt(n) - math.sqrt(old)) / rate for n, old in zip(s["n"], before, strict=True)]
-    s["z"] = [z + b - sigma * a for z, b, sigma, a in zip(s["z"], g, moved, w, strict=True)]
-    return [
-        0.0 if abs(z) <= c["l1"] else -(z - math.copysign(c["l1"], z)) / ((c["beta"] + math.sqrt(n)) / rate + c["l2"])
-        for z, n in zip(s["z"], s["n"], strict=True)
-    ]
-
-
-_BETAS = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
-RULES: dict[str, Rule] = {
-    "sgd": Rule(_sgd, (), {}, still=True),
-    "momentum": Rule(_momentum, ("velocity",), {"momentum": 0.9}),
-    "nesterov": Rule(_nesterov, ("velocity",), {"momentum": 0.9}),
-    "adagrad": Rule(_adagrad, ("accumulator",), {"epsilon": 1e-10, "initial_accumulator": 0.0}, 0.01, still=True),
-    "rowwise_adagrad": Rule(
-        _rowwise_adagrad, ("accumulator",), {"epsilon": 1e-10}, 0.01, still=True, by_row=("accumulator",)
-    ),
-    "rmsprop": Rule(_rmsprop, ("mean_square",), {"rho": 0.9, "epsilon": 1e-8}, 0.01),
-    "adadelta": Rule(_adadelta, ("mean_square", "mean_square_change"), {"rho": 0.95, "epsilon": 1e-3}, 1.0),
-    "adam": Rule(_adam, ("m", "v"), _BETAS, 1e-3, counted=True),
-    "adamw": Rule(_adam, ("m", "v"), _BETAS, 1e-3, counted=True),
-    "adamax": Rule(_adamax, ("m", "v"), _BETAS, 2e-3, counted=True),
-    "nadam": Rule(_nadam, ("m", "v"), _BETAS, 2e-3, counted=True),
-    "lamb": Rule(_lamb, ("m", "v"), {**_BETAS, "epsilon": 1e-6, "weight_decay": 0.0}, 1e-3, counted=True),
-    "ftrl": Rule(_ftrl, ("z", "n"), {"beta": 1.0, "l1": 0.0, "l2": 0.0}, 0.1, still=True),
-}
 
 
 @dataclass
 class Step:
     """What an optimizer gives.
 
-    new: the new value of each variable that a step changes, by name. leaves, first: the optimizer's own variables, and
-    their first values, from those of the tables.
+    new: the new value of each variable that a step changes, by name. flushed: the same of a flush. leaves, first: the
+    optimizer's own variables, and their first values, from those of the tables. read: an expression in which rows that
+    wait are read as they would be now.
     """
 
     new: dict[str, Node] = field(default_factory=dict)
+    flushed: dict[str, Node] = field(default_factory=dict)
     leaves: dict[str, Leaf] = field(default_factory=dict)
     first: dict[str, Callable[[Mapping[str, Array]], Array]] = field(default_factory=dict)
+    read: Callable[[Any], Any] = as_node
 
 
 @dataclass
@@ -211,7 +82,8 @@ class _Optimizer:
     # --- variables
 
     def made(self) -> Step:
-        counts_all = self.lags and any(p.subsets for p in self.places.values())
+        waiting = self.lags and any(p.subsets for p in self.places.values())
+        counts_all = waiting or (callable(self.rate) and not isinstance(self.rate, Node))
         for p in self.places.values():
             name = p.table.name
             for slot in self.rule.slots:
@@ -224,10 +96,30 @@ class _Optimizer:
                 self._state(f"{name}.{self.name}.last", self._first(p, "last"))
         if counts_all:
             self._state(f"{self.name}.steps", lambda _: Array("int64", (), (0,)))
-        needed = list(self._needed())
+        if waiting:
+            self.step.read = self._read
+            for p in self.places.values():
+                p.subsets = [(node, self._read(g)) for node, g in p.subsets]
+                p.whole = None if p.whole is None else self._read(p.whole)
+        needed = self._needed()
         for name in (*(t.name for t in self.places), *self.step.leaves):
-            self.step.new[name] = self._node(name, needed)
+            self.step.new[name] = self._node(name, needed, self._stepped)
+            if waiting:
+                self.step.flushed[name] = self._node(name, self._variables(), self._current)
         return self.step
+
+    def _variables(self) -> list[Node]:
+        return [*self.places, *self.step.leaves.values()]
+
+    def _read(self, expression: Any) -> Node:
+        variables = self._variables()
+
+        def rule(context: Context) -> Array:
+            now = self._current({v: context.value(v) for v in variables})
+            tables: dict[Node, Array] = {t: now[t.name] for t in self.places}
+            return Context({**context.given, **tables}).value(expression)
+
+        return apply(looking_inside(rule), [as_node(expression), *variables], ("read", id(self)))
 
     def _state(self, name: str, first: Callable[[Mapping[str, Array]], Array]) -> None:
         self.step.leaves[name] = Leaf(name)
@@ -255,7 +147,7 @@ class _Optimizer:
     # --- one step
 
     def _needed(self) -> list[Node]:
-        result: list[Node] = [*self.places, *self.step.leaves.values()]
+        result = self._variables()
         for p in self.places.values():
             for node, g in p.subsets:
                 result += [*subset.spelled(node)[2], g]
@@ -265,23 +157,42 @@ class _Optimizer:
             result.append(self.rate)
         return result
 
-    def _node(self, name: str, needed: list[Node]) -> Node:
+    def _node(self, name: str, needed: list[Node], what: Callable[[Mapping[Node, Array]], dict[str, Array]]) -> Node:
         def run(*arrays: Array) -> Array:
-            return self._stepped(dict(zip(needed, arrays, strict=True)))[name]
+            return what(dict(zip(needed, arrays, strict=True)))[name]
 
-        return apply(run, needed, ("optimizer", id(self), name))
+        return apply(run, needed, ("optimizer", id(self), name, what.__name__))
 
     def _stepped(self, value: Mapping[Node, Array]) -> dict[str, Array]:
         state = {name: value[leaf] for name, leaf in self.step.leaves.items()}
         gradients = {table: self._gradient(p, value) for table, p in self.places.items()}
         self._clip(gradients)
         new = dict(state)
-        steps = int(state[f"{self.name}.steps"].item()) if f"{self.name}.steps" in state else 0
-        rate = float(value[self.rate].item()) if isinstance(self.rate, Node) else self.rate
+        steps = self._steps(state)
+        if isinstance(self.rate, Node):
+            rate = float(value[self.rate].item())
+        else:
+            rate = self.rate(float(steps)) if callable(self.rate) else self.rate
         for table, p in self.places.items():
             new |= self._rows(p, value[table], gradients[table], state, steps, rate)
         if f"{self.name}.steps" in new:
             new[f"{self.name}.steps"] = Array("int64", (), (steps + 1,))
+        return new
+
+    def _steps(self, state: Mapping[str, Array]) -> int:
+        return int(state[f"{self.name}.steps"].item()) if f"{self.name}.steps" in state else 0
+
+    def _current(self, value: Mapping[Node, Array]) -> dict[str, Array]:
+        """Every variable as it is when each row that waits has made up for the steps that it missed."""
+        new = {leaf.name: value[leaf] for leaf in self.places}
+        new |= {name: value[leaf] for name, leaf in self.step.leaves.items()}
+        steps = self._steps(new)
+        for table, p in self.places.items():
+            if p.subsets:
+                every = range(p.rows(value[table].shape, self.name)[0])
+                # a schedule is refused here where the rate matters
+                rate = 0.0 if isinstance(self.rate, Node) or callable(self.rate) else self.rate
+                new |= self._rows(p, value[table], dict.fromkeys(every), new, steps, rate)
         return new
 
     def _gradient(self, p: _Place, value: Mapping[Node, Array]) -> dict[int, Numbers]:
@@ -315,8 +226,10 @@ class _Optimizer:
                 g[:] = [x * by_all / norm for x in g]
 
     def _rows(
-        self, p: _Place, table: Array, gradient: Mapping[int, Numbers], state: Mapping[str, Array], steps: int, rate: float
+        self, p: _Place, table: Array, gradient: Mapping[int, Numbers | None], state: Mapping[str, Array], steps: int,
+        rate: float,
     ) -> dict[str, Array]:  # fmt: skip
+        """gradient: of the rows that take a step; None for one that only makes up for what it missed."""
         name, (_, long) = f"{p.table.name}.{self.name}", p.rows(table.shape, self.name)
         w = [float(v) for v in table.data]
         own = {slot: list(state[f"{name}.{slot}"].data) for slot in self.rule.slots}
@@ -328,10 +241,12 @@ class _Optimizer:
             if last is not None:
                 for missed in range(int(last[r]), steps):
                     old = self._one(old, [0.0] * long, s, missed + 1, rate)
-                last[r] = steps + 1
+                last[r] = steps if g is None else steps + 1
             if counts is not None:
                 counts[r] += 1
-            w[r * long : (r + 1) * long] = self._one(old, g, s, steps + 1 if counts is None else int(counts[r]), rate)
+            if g is not None:
+                old = self._one(old, g, s, steps + 1 if counts is None else int(counts[r]), rate)
+            w[r * long : (r + 1) * long] = old
             for slot, n in spans.items():
                 own[slot][r * n : (r + 1) * n] = s[slot]
         new = {p.table.name: make(table.dtype, table.shape, w)}
@@ -348,6 +263,8 @@ class _Optimizer:
 
 class Optimizers:
     """What a case's source calls ``st.optimizers``. Gradients are given, one for each parameter, not a cost."""
+
+    schedules = schedules
 
     def __getattr__(self, name: str) -> Callable[..., Step]:
         if name not in RULES:

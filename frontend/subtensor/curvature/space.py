@@ -23,9 +23,9 @@ class RowSpace:
     """A cost as a function of blocks of coordinates: made by ``row_space``.
 
     blocks: for each table of which the parameters are subsets, its distinct rows, (K, …); each variable that is a
-    parameter as a whole. rows: for each block the row numbers, (K,) int64 ascending, or None for a whole variable.
-    places: where the blocks lie. cost, outputs: written in the blocks, so that derivatives with respect to them count
-    every occurrence.
+    parameter as a whole. rows: for each block the row numbers, (K,) int64, or None for a whole variable: ascending
+    where ids may repeat, else as they were selected. places: where the blocks lie. cost, outputs: written in the
+    blocks, so that derivatives with respect to them count every occurrence.
     """
 
     def __init__(self, cost: Any, params: Any, outputs: Any = None) -> None:
@@ -109,7 +109,7 @@ class RowSpace:
 
     def _jacobian(self, expression: Variable) -> Variable:
         parts = jacobian(expression, self.blocks, disconnected_inputs="ignore")
-        return _joined([reshape(p, [length(p, 0), -1]) for p in parts], 1)
+        return _joined([reshape(p, [length(p, 0), product(lengths(p)[1:])]) for p in parts], 1)
 
 
 def _joined(parts: Sequence[Variable], axis: int) -> Variable:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from subtensor.errors import BoundsError
 from subtensor.graph import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define
+from subtensor.indexing import out_of_bounds
 from subtensor.operators import call
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
@@ -21,7 +21,16 @@ from subtensor.types import INDEX, TensorType
 _LARGEST = 2**63 - 1
 
 
-def _row_numbers_expand(ids: Variable, n: Variable) -> Variable:
+@dataclass(frozen=True)
+class Indexed:
+    """What ids select, for messages: the subset and the table as the user spelt them, and the axis."""
+
+    subset: str
+    table: str
+    axis: int
+
+
+def _row_numbers_expand(ids: Variable, n: Variable, of: Indexed | None = None) -> Variable:
     if ids.dtype == "uint64":
         ids = call("minimum", ids, _LARGEST)
     wide = cast(ids, INDEX)
@@ -29,28 +38,26 @@ def _row_numbers_expand(ids: Variable, n: Variable) -> Variable:
     return call("where", (wide < 0) & (wide >= -n), wide + n, wide)
 
 
-def _row_numbers_check(ids: Argument, n: Argument) -> None:
+def _row_numbers_check(ids: Argument, n: Argument, of: Indexed | None = None) -> None:
     assert ids.known is not None
     assert n.known is not None
-    size, values = int(n.known), ids.known.reshape(-1)
+    size, values = int(n.known), ids.known
     wrong = (values >= size) | ((values < 0) & (values.astype("int64") < -size))
     if wrong.any():
-        at = int(wrong.argmax())
-        raise BoundsError(
-            f"{ids.label}: index {int(values[at])} at position ({at},) is out of bounds for axis 0, which has size "
-            f"{size}; expected {-size} <= index < {size}"
-        )
+        of = of or Indexed(ids.label, "the table", 0)
+        raise out_of_bounds(of.subset, of.table, of.axis, size, ids.label, values, wrong)
 
 
 row_numbers = define(
     "row_numbers",
-    infer=lambda ids, n: ids.type.with_dtype(INDEX),
-    vjp=lambda g, out, ids, n: [DISCONNECTED, DISCONNECTED],
+    infer=lambda ids, n, of=None: ids.type.with_dtype(INDEX),
+    vjp=lambda g, out, ids, n, of=None: [DISCONNECTED, DISCONNECTED],
     expand=_row_numbers_expand,
     check=_row_numbers_check,
-    dims=lambda axis, ids, n: (ids, axis),
+    dims=lambda axis, ids, n, of=None: (ids, axis),
 )
-"""``row_numbers(ids, n)``: ids as int64 in ``[0, n)``, negative ones wrapped; raises BoundsError out of range."""
+"""``row_numbers(ids, n, of=…)``: ids as int64 in ``[0, n)``, negative ones wrapped; raises BoundsError out of range, in
+which `of`, an ``Indexed``, is named."""
 
 
 def _run_starts_expand(ordered: Variable) -> Variable:

@@ -15,7 +15,7 @@ from subtensor.graph import Variable
 from subtensor.operators import call
 from subtensor.ops.elementwise import cast
 from subtensor.ops.loop import map_rows
-from subtensor.ops.shape import length, lengths, reshape
+from subtensor.ops.shape import lengths, product, reshape
 from subtensor.optimizers.build import Options, build, number
 from subtensor.optimizers.rules import Idle, Point, Rule, Slot, Step, bias
 from subtensor.optimizers.updates import Updates
@@ -85,11 +85,9 @@ class AdamLike(Rule):
     def _replayed(self, p: Idle, m: Variable, v: Variable) -> Variable:
         """The ways of up to ``terms`` idle steps, added, each with the decay that comes after it; row by row."""
         dtype = p.w.dtype
-        flat = reshape(m, [call("prod", call("stack", lengths(m)[: p.place.lead])), -1]) if p.place.lead else m
-        rows = length(flat, 0) if p.place.lead else constant(1)
-        wide = [reshape(x, [rows, -1]) for x in (m, v)]
+        rows, d = (product(dims) for dims in (lengths(m)[: p.place.lead], lengths(m)[p.place.lead :]))
+        wide = [reshape(x, [rows, d]) for x in (m, v)]
         numbers = [cast(reshape(n, [rows, 1]), dtype) for n in (p.steps, p.done)]
-        d = length(wide[0], 1)
         k = constant(np.arange(1, self.terms(dtype) + 1, dtype=dtype)[:, None])
         powers = [
             constant(np.power(b, np.arange(1, self.terms(dtype) + 1))[:, None].astype(dtype)) for b in self._falls

@@ -18,9 +18,9 @@ from subtensor.grad import grad
 from subtensor.graph import Constant, Variable
 from subtensor.indexing import At, Index, Ref, Slice
 from subtensor.operators import call
-from subtensor.ops.distinct import Runs, row_numbers, spread_rows
+from subtensor.ops.distinct import Indexed, Runs, row_numbers, spread_rows
 from subtensor.ops.elementwise import cast
-from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, length, lengths, reshape
+from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, length, lengths, product, reshape
 from subtensor.ops.subtensor import get_op, ravel_multi_index, unravel_index
 from subtensor.shared import SharedVariable
 from subtensor.types import INDEX, is_float
@@ -42,6 +42,24 @@ class Subset:
     table: SharedVariable
     keys: tuple[Variable, ...]
     distinct: bool
+
+    @property
+    def ids(self) -> tuple[Variable, ...]:
+        """``keys`` as the user gave them: of any shape, not yet broadcast."""
+        index: Index = self.node.params["index"]
+        return tuple(self.node.inputs[1 + slot] for _, slot in index.arrays) or self.keys
+
+    def numbers(self) -> tuple[Variable, ...]:
+        """``keys``, wrapped."""
+        table = self.table.label
+        spelled = self.node.params["index"].spell([i.label for i in self.node.inputs[1:]])
+        dims = lengths(self.table)[: len(self.keys)]
+        return _vectors(
+            [
+                row_numbers(ids, dim, of=Indexed(f"{table}[{spelled}]", table, axis))
+                for axis, (ids, dim) in enumerate(zip(self.ids, dims, strict=True))
+            ]
+        )
 
     def gradient(self, g: Variable) -> Variable:
         """The gradient of ``param`` as (B, …): a row for each selected row, in order."""
@@ -99,11 +117,7 @@ def row_keys(node: Variable) -> tuple[tuple[Variable, ...], bool] | None:
         return None
     if leading:
         arrays = [inputs[slot] for _, slot in index.arrays]
-        if leading == 1:
-            ids = arrays[0] if arrays[0].ndim == 1 else reshape(arrays[0], (-1,))
-            return (ids,), _surely_distinct(arrays[0], table)
-        dims = broadcast_dims_of(*arrays)
-        return tuple(reshape(broadcast_to_dims(a, dims), (-1,)) for a in arrays), False
+        return _vectors(arrays), leading == 1 and _surely_distinct(arrays[0], table)
     part = index.parts[0]
     assert isinstance(part, Slice)
     return (_slice_positions(part, inputs, length(table, 0), length(node, 0)),), True
@@ -118,6 +132,14 @@ def _keys(node: Variable, table: SharedVariable) -> tuple[tuple[Variable, ...], 
             "other axes whole"
         )
     return found
+
+
+def _vectors(arrays: Sequence[Variable]) -> tuple[Variable, ...]:
+    """Arrays of an index, broadcast together, as vectors."""
+    if len(arrays) == 1:
+        return (arrays[0] if arrays[0].ndim == 1 else reshape(arrays[0], (-1,)),)
+    dims = broadcast_dims_of(*arrays)
+    return tuple(reshape(broadcast_to_dims(a, dims), (-1,)) for a in arrays)
 
 
 def _surely_distinct(ids: Variable, table: Variable) -> bool:
@@ -185,7 +207,7 @@ class Place:
     def row_squares(self, g: Variable) -> Variable:
         """The sum of squares of each row."""
         if self.lead == 1 and g.ndim > 1:
-            flat = g if g.ndim == 2 else reshape(g, [length(g, 0), -1])
+            flat = g if g.ndim == 2 else reshape(g, [length(g, 0), product(lengths(g)[1:])])
             return call("einsum", "ij,ij->i", flat, flat)
         axes = self.row_axes(g)
         return call("sum", g * g, axes) if axes else g * g
@@ -232,24 +254,36 @@ class _Joined:
 class RowPlace(Place):
     """The distinct rows that subsets of one table select. Everything costs O(rows selected)."""
 
-    def __init__(self, subsets: Sequence[Subset], name: str, *, once: bool = False) -> None:
-        """once: list each row exactly once on every backend; see ``ops.distinct``."""
+    def __init__(
+        self, subsets: Sequence[Subset], name: str, *, once: bool = False, others: Sequence[Place] = ()
+    ) -> None:
+        """once: list each row exactly once on every backend; see ``ops.distinct``.
+
+        others: places made before for the same step; where one has the same ids and as many rows, its work is shared.
+        """
         table = subsets[0].table
         super().__init__(table, name, 1)
         self.subsets = subsets
         self.state_lead = len(subsets[0].keys)
-        self.joined = self._join(once)
+        alike = (p for p in others if isinstance(p, RowPlace) and p._asked == self._asked)  # noqa: SLF001  # its own class
+        found = next(alike, None)
+        self.joined: _Joined = self._join(once) if found is None else found.joined
         self.keys = self.joined.keys
 
     def norm_axes(self, x: Variable) -> tuple[int, ...]:
         return self.row_axes(x)
+
+    @property
+    def _asked(self) -> Any:
+        """What ``joined`` depends on."""
+        return [s.ids for s in self.subsets], lengths(self.shared)[: self.state_lead]
 
     def _join(self, once: bool) -> _Joined:
         table, lead = self.shared, self.state_lead
         dims = lengths(table)[:lead]
         numbers = []
         for s in self.subsets:
-            wrapped = [row_numbers(k, d) for k, d in zip(s.keys, dims, strict=True)]
+            wrapped = s.numbers()
             numbers.append(wrapped[0] if lead == 1 else ravel_multi_index(wrapped, dims))
         ids = numbers[0] if len(numbers) == 1 else call("concatenate", numbers, 0)
         counts = [length(n, 0) for n in numbers]
@@ -318,11 +352,14 @@ def resolve(
             name = f"{base}#{number}"
             number += 1  # noqa: PLW2901  # the next free number
         taken.add(name)
-        places.append((_place(table, [s for _, s in entries], name, dense, once), [p for p, _ in entries]))
+        others = [p for p, _ in places]
+        places.append((_place(table, [s for _, s in entries], name, dense, once, others), [p for p, _ in entries]))
     return nodes, places
 
 
-def _place(table: SharedVariable, subsets: Sequence[Subset | None], name: str, dense: bool, once: bool) -> Place:
+def _place(
+    table: SharedVariable, subsets: Sequence[Subset | None], name: str, dense: bool, once: bool, others: Sequence[Place]
+) -> Place:
     rows = [s for s in subsets if s is not None]
     if not rows:
         return Place(table, name)
@@ -334,4 +371,4 @@ def _place(table: SharedVariable, subsets: Sequence[Subset | None], name: str, d
         raise UpdateError(
             f"params holds subsets of {table.label} that select rows along different numbers of axes; expected one"
         )
-    return DensePlace(rows, name) if dense else RowPlace(rows, name, once=once)
+    return DensePlace(rows, name) if dense else RowPlace(rows, name, once=once, others=others)
