@@ -103,7 +103,7 @@ def is_hosted(i: Instruction, static: Sequence[bool], program: Program) -> bool:
 
 def arrays_taken(i: Instruction) -> int:
     """How many of the first arguments are arrays; the others are lengths, which must be known."""
-    if i.op.name in ("reshape", "broadcast_to", "sum_to", "fitting_mask"):
+    if i.op.name in ("reshape", "broadcast_to", "sum_to", "fitting_mask", "row_numbers"):
         return 1
     if i.op.name == "arange":
         return 0
@@ -166,7 +166,7 @@ class Binding:
         indexed = index_args(i)
         if indexed is None:
             n = arrays_taken(i)
-            return list(i.args[:n]), list(i.args[n:]), []
+            return [] if self.positions(i) else list(i.args[:n]), list(i.args[n:]), []
         index, inputs = indexed
         return self._index_demands(i.out, index, inputs, i.args[0], i.args[: len(i.args) - len(inputs)])
 
@@ -180,7 +180,7 @@ class Binding:
             *(
                 inputs[p.slot]
                 for axis, p in enumerate(index.parts)
-                if isinstance(p, At) and not self._is_prepared(inputs[p.slot], source, axis)
+                if isinstance(p, At) and not self._prepared(inputs[p.slot], self._length(source, axis))
             ),
         ]
         known = [
@@ -197,13 +197,20 @@ class Binding:
 
     # --- positions that the host prepares
 
-    def _is_prepared(self, slot: int, source: int, axis: int) -> bool:
-        """Whether positions are an argument of the call, on an axis whose length never changes."""
-        given = slot < self.program.first_shared and source < self.leaves
-        return self.prepares and given and self.lengths[source][axis] is not None
+    def _length(self, source: int, axis: int) -> int | None:
+        """The length of an axis of a leaf, if it never changes."""
+        return self.lengths[source][axis] if source < self.leaves else None
+
+    def _prepared(self, slot: int, length: int | None) -> list[Positions]:
+        """Positions on an axis: one, if they are an argument of the call and the length never changes."""
+        given = self.prepares and slot < self.program.first_shared
+        return [Positions(slot, length)] if given and length is not None else []
 
     def positions(self, i: Instruction) -> list[Positions]:
         """What the host prepares for an instruction."""
+        if i.op.name == "row_numbers":
+            length = self.program.known(i.args[1])
+            return self._prepared(i.args[0], None if length is None else int(length))
         indexed = index_args(i)
         return [] if indexed is None else self._positions(*indexed, i.args[0])
 
@@ -213,12 +220,10 @@ class Binding:
         return self._positions(w.index, w.inputs, slot)
 
     def _positions(self, index: Index, inputs: Sequence[int], source: int) -> list[Positions]:
-        found = []
+        found: list[Positions] = []
         for axis, p in enumerate(index.parts):
-            if isinstance(p, At) and self._is_prepared(inputs[p.slot], source, axis):
-                length = self.lengths[source][axis]
-                assert length is not None
-                found.append(Positions(inputs[p.slot], length))
+            if isinstance(p, At):
+                found += self._prepared(inputs[p.slot], self._length(source, axis))
         return found
 
     def all_positions(self) -> list[Positions]:

@@ -21,7 +21,8 @@ from subtensor.types import INDEX
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like
 from subtensor_jax.binding import STATIC, Binding, Positions
 from subtensor_jax.jitting import nbytes
-from subtensor_jax.lowerings import LOWERINGS, SHAPED
+from subtensor_jax.lowerings import LOWERINGS, SHAPED, argsort
+from subtensor_jax.runs import order_of, run_starts, run_sums
 from subtensor_jax.scatter import Selection, Span, get, put
 
 Lowerings = Mapping[str, Callable[..., Any]]
@@ -33,7 +34,8 @@ class Trace:
 
     values: arrays by slot; grows. known: values, by slot, that the stage is compiled for. spans: slices whose bounds
     the host has read, by user and axis (see ``binding.Place``). strict: do not rely on the order of writes.
-    work: bytes of the largest array that is computed or read as a whole.
+    work: bytes of the largest array that is computed or read as a whole. below: slots whose values are known to lie in
+    ``[0, below)``.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Trace:
         self.flags: list[Array] = []
         self.work = 0
         self.positions: dict[tuple[int, int], Any] = {}
+        self.below: dict[int, int] = {}
 
     # --- values of slots
 
@@ -105,8 +108,16 @@ class Trace:
         for i in instructions:
             if not self.binding.static[i.out]:
                 value = self.values[i.out] = self.lowered(i)
+                self._carry(i)
                 taken = i.args if i.op.name != "subtensor" else ()  # which reads what it gives
                 self.touch(value, *(self.values[a] for a in taken if a in self.values))
+
+    def _carry(self, i: Instruction) -> None:
+        """Note the bound of what is only moved about."""
+        if i.op.name in _MOVES:
+            taken = i.args if i.op.name == "concatenate" else i.args[:1]
+            if all(a in self.below for a in taken):
+                self.below[i.out] = max(self.below[a] for a in taken)
 
     def touch(self, *arrays: Array) -> None:
         """Note arrays that are computed or read as a whole."""
@@ -155,6 +166,8 @@ class Trace:
         """Positions on an axis of length n, in ``[0, n)``; out of range is flagged, or raises where it is known."""
         if Positions(slot, n) in self.values:
             return self.values[Positions(slot, n)]
+        if self.below.get(slot, n + 1) <= n:
+            return lax.convert_element_type(self.value(slot), dtype_of("int32" if n < 2**31 else INDEX))
         key = slot, n
         if key not in self.positions:
             if self.is_known(slot):
@@ -230,6 +243,29 @@ def _flatnonzero(t: Trace, i: Instruction) -> Array:
     return np.flatnonzero(t.number(i.args[0]))
 
 
+def _row_numbers(t: Trace, i: Instruction) -> Array:
+    n = int(t.number(i.args[1]))
+    t.below[i.out] = n
+    return lax.convert_element_type(t.wrapped(i.args[0], n), dtype_of(INDEX))
+
+
+def _argsort(t: Trace, i: Instruction) -> Array:
+    x = t.value(i.args[0])
+    t.below[i.out] = x.shape[i.params["axis"]]
+    order = order_of(x, t.below.get(i.args[0])) if x.ndim == 1 else None
+    return argsort(x, **i.params) if order is None else order
+
+
+def _run_starts(t: Trace, i: Instruction) -> Array:
+    ordered = t.value(i.args[0])
+    t.below[i.out] = ordered.shape[0]
+    return run_starts(ordered)
+
+
+def _run_sums(t: Trace, i: Instruction) -> Array:
+    return run_sums(*(t.value(a) for a in i.args), strict=t.strict)
+
+
 def _subtensor(t: Trace, i: Instruction) -> Array:
     x = t.value(i.args[0])
     return get(x, t.select(i.out, i.params["index"], i.args[1:], np.shape(x)))
@@ -267,11 +303,18 @@ FORMS: Mapping[str, Callable[[Trace, Instruction], Array]] = {
     "length": _length,
     "arange": _arange,
     "flatnonzero": _flatnonzero,
+    "row_numbers": _row_numbers,
+    "argsort": _argsort,
+    "run_starts": _run_starts,
+    "run_sums": _run_sums,
     "subtensor": _subtensor,
     "set_subtensor": _write,
     "inc_subtensor": _write,
     "map_rows": _map_rows,
 }
+
+_MOVES = ("subtensor", "concatenate", "reshape", "broadcast_to", "expand_dims", "squeeze", "transpose", "copy")
+"""Ops whose result holds nothing but elements of what they take."""
 
 OPERATIONS = frozenset({*LOWERINGS, *SHAPED, *FORMS})
 """Every op that this backend runs itself."""

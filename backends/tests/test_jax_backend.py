@@ -445,3 +445,22 @@ def test_bools_are_shifted_as_int8(shift, backend):
     got = st.function([a, b], getattr(st, shift)(a, b), backend=backend)(*given)
     assert got.dtype == want.dtype == np.int8
     np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["bk,bkd->bd", "bkd,bk->bd", "bk,bkd->db", "k,bkd->bd", "dkb,kd->bd", "kd,dk->d"],
+)
+def test_short_sums_of_large_arrays_equal_numpy(spec):
+    """Contractions over a short axis are written out on a CPU, from half a megabyte on."""
+    sizes = {"b": 300, "k": 5, "d": 128}
+    left, right = spec.split("->")[0].split(",")
+    rng = np.random.default_rng(0)
+    if spec == "kd,dk->d":
+        sizes["d"] = 40_000
+    a, b = (rng.normal(size=[sizes[c] for c in axes]) for axes in (left, right))
+    u, v = (st.tensor(name, "float64", x.ndim * (None,)) for name, x in (("u", a), ("v", b)))
+    run = st.function([u, v], st.einsum(spec, u, v), backend="jax")
+    np.testing.assert_allclose(run(a, b), np.einsum(spec, a, b), rtol=1e-13, atol=1e-13)
+    text = str(jax.make_jaxpr(lambda p, q: subtensor_jax.lowerings.einsum(p, q, spec))(a.astype("f"), b.astype("f")))
+    assert ("dot_general" in text) == (a.size * 4 < 1 << 19 and b.size * 4 < 1 << 19)
