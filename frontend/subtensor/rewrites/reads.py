@@ -171,6 +171,27 @@ def _inc_of_increments(node: Variable) -> Variable | None:
     return x
 
 
+@rule("write_back", "set(x, inc(x[i], y, j), i) = inc(x, y, i∘j)", ["set_subtensor"], tags=SUBSETS,
+      when="as for inc(x, inc(0, y, j), i), and i selects nothing twice; also with set in the place of inc")  # fmt: skip
+def _write_back(node: Variable) -> Variable | None:
+    x, new, *_ = node.inputs
+    writes: list[Variable] = []
+    read = new
+    while is_write(read):
+        writes.append(read)
+        read = read.inputs[0]
+    if not writes or read.op is not get_op or read.inputs[0] is not x or not same_index(read, node):
+        return None
+    if not distinct_write(node):
+        return None
+    for w in reversed(writes):
+        found = _composition(read, w.params["index"], index_inputs(w), by_position=True)
+        if found is None:
+            return None
+        x = w.op(x, w.inputs[1], *found[1], index=found[0])
+    return x
+
+
 def _composition(
     inner: Variable, second: Index, outer_inputs: Sequence[Variable], by_position: bool
 ) -> tuple[Index, list[Variable]] | None:

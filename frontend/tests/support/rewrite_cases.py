@@ -652,6 +652,28 @@ def inc_of_increments(d):
 
 
 @case
+def write_back(d):
+    x = d.floats(d.shape(2, least=1), known=d.pick(True, False))
+    n, m = d.values[0].shape
+
+    def bound():
+        known = d.pick(None, 0, 1, -2, 3, 9)
+        return d.given(np.int64(known or 0), known=True) if d.pick(True, False) else known
+
+    part, rows, columns = x[bound() : bound()], x[d.distinct(n)], x[:, d.distinct(m)]
+    i, j = d.ids(n), d.ids(n)
+    return [
+        st.set_subtensor(part, part[j].inc(d.pick(1.5, x[:1]))),
+        st.set_subtensor(part, part[j].inc(1.5)[i].set(2.0)[d.pick(0, -1)].inc(0.5)),
+        st.set_subtensor(part, part[1:].inc(1.0)[:, 0].set(3.0)),
+        st.set_subtensor(rows, rows[:, 1:].inc(0.5)),
+        st.set_subtensor(columns, columns[i].set(7.0)),
+        st.set_subtensor(x[0], x[0][d.ids(m)].inc(1.0)),
+        st.set_subtensor(x[i], x[i][:, :1].inc(0.5)),
+    ]
+
+
+@case
 def range_is_slice(d):
     x = d.table()
     r = st.arange(d.number(0, 2), d.number(0, 5), d.number(1, 2))
