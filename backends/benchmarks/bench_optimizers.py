@@ -2,6 +2,8 @@
 
     python backends/benchmarks/bench_optimizers.py [--backend numpy|jax] [--rounds 15]
 
+Beside NumPy, PyTensor (Numba mode) and torch (one thread) take part where they are installed.
+
 V = 10^6 rows of D = 64 float32, B ids a step, Zipf-distributed with repeats; the gradients are given. Rounds are
 interleaved, so that what else the machine does hits all alike; medians are printed, in microseconds a step.
 """
@@ -134,6 +136,55 @@ def jax_by_hand(name, table):
     return step
 
 
+def by_pytensor(name, table):
+    """The same rule, right with repeated ids: distinct rows by ``unique``, gradients added up by ``inc_subtensor``."""
+    try:
+        import pytensor
+        import pytensor.tensor as pt
+    except ImportError:
+        return None
+    t, ids, given = pytensor.shared(table.copy()), pt.lvector(), pt.fmatrix()
+    distinct, places = pt.unique(ids, return_inverse=True)
+    g = pt.inc_subtensor(pt.zeros((distinct.shape[0], D), "float32")[places], given)
+    rows = t[distinct]
+    if name == "adam":
+        m_all, v_all = pytensor.shared(0 * table), pytensor.shared(0 * table)
+        count = pytensor.shared(np.zeros(V, np.float32))
+        b1, b2 = np.float32(0.9), np.float32(0.999)
+        n = count[distinct] + np.float32(1)
+        m = b1 * m_all[distinct] + (1 - b1) * g
+        v = b2 * v_all[distinct] + (1 - b2) * g * g
+        first, second = (1 - b1**n)[:, None], pt.sqrt(1 - b2**n)[:, None]
+        new = rows - np.float32(1e-3) * (m / first) / (pt.sqrt(v) / second + np.float32(1e-8))
+        state = [(m_all, m), (v_all, v), (count, n)]
+    else:
+        total = pytensor.shared(np.zeros(V, np.float32))
+        n = total[distinct] + (g * g).mean(axis=1, dtype="float32")
+        new = rows - np.float32(0.01) * g / (pt.sqrt(n) + np.float32(1e-10))[:, None]
+        state = [(total, n)]
+    updates = [(t, pt.set_subtensor(rows, new)), *((s, pt.set_subtensor(s[distinct], x)) for s, x in state)]
+    return pytensor.function([ids, given], [], updates=updates, mode="NUMBA")
+
+
+def by_torch(name, table):
+    """Adagrad and SparseAdam on the sparse gradient of an embedding; Adagrad's history is by element, not by row."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    torch.set_num_threads(1)
+    layer = torch.nn.Embedding(V, D, sparse=True, _weight=torch.from_numpy(table.copy()))
+    made = torch.optim.SparseAdam if name == "adam" else torch.optim.Adagrad
+    optimizer = made(layer.parameters(), lr=1e-3 if name == "adam" else 0.01)
+
+    def step(ids, g):
+        optimizer.zero_grad()
+        layer(torch.from_numpy(ids)).backward(torch.from_numpy(g))
+        optimizer.step()
+
+    return step
+
+
 def ours(name, table, backend, rate):
     t, ids, g = st.shared(table, "table"), st.lvector("ids"), st.fmatrix("g")
     updates = getattr(optimizers, name)([g], [t[ids]], learning_rate=rate)
@@ -162,16 +213,20 @@ def main():
     rng = np.random.default_rng(0)
     table = rng.standard_normal((V, D), dtype=np.float32)
     print(f"by hand: {'JAX' if args.backend == 'jax' else 'NumPy'}; subtensor: {args.backend}; µs a step")
-    print(f"{'':18}{'B':>7}{'by hand':>10}{'subtensor':>11}{'ratio':>8}{'distinct':>10}")
+    print(f"{'':18}{'B':>7}{'distinct':>10}{'subtensor':>11}   others, and subtensor's time beside theirs")
     for name, by_hand, rate in (("rowwise_adagrad", adagrad_by_hand, 0.01), ("adam", adam_by_hand, 1e-3)):
         for batch in (1024, 16384):
             ids = zipf_ids(rng, batch, 40)
             g = rng.standard_normal((batch, D), dtype=np.float32)
             hand = jax_by_hand(name, table) if args.backend == "jax" else by_hand(table.copy())
             steps = {"by hand": hand, "subtensor": ours(name, table, args.backend, rate)}
+            if args.backend == "numpy":
+                peers = {"PyTensor": by_pytensor(name, table), "torch": by_torch(name, table)}
+                steps |= {peer: step for peer, step in peers.items() if step is not None}
             medians = measure(steps, ids, g, args.rounds)
-            a, b = medians["by hand"], medians["subtensor"]
-            print(f"{name:18}{batch:7}{a:10.0f}{b:11.0f}{b / a:8.2f}{len(np.unique(ids[0])):10}")
+            own = medians.pop("subtensor")
+            others = "   ".join(f"{peer} {t:.0f} ({own / t:.2f}x)" for peer, t in medians.items())
+            print(f"{name:18}{batch:7}{len(np.unique(ids[0])):10}{own:11.0f}   {others}", flush=True)
 
 
 if __name__ == "__main__":
