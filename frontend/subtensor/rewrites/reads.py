@@ -172,7 +172,7 @@ def _inc_of_increments(node: Variable) -> Variable | None:
 
 
 @rule("write_back", "set(x, inc(x[i], y, j), i) = inc(x, y, i∘j)", ["set_subtensor"], tags=SUBSETS,
-      when="as for inc(x, inc(0, y, j), i), and i selects nothing twice; also with set in the place of inc")  # fmt: skip
+      when="as for inc(x, inc(0, y, j), i), and i selects nothing twice; also with set for inc")  # fmt: skip
 def _write_back(node: Variable) -> Variable | None:
     x, new, *_ = node.inputs
     writes: list[Variable] = []
@@ -188,7 +188,8 @@ def _write_back(node: Variable) -> Variable | None:
         found = _composition(read, w.params["index"], index_inputs(w), by_position=True)
         if found is None:
             return None
-        x = w.op(x, w.inputs[1], *found[1], index=found[0])
+        op = inc_op if w.op is inc_op else set_op
+        x = op(x, w.inputs[1], *found[1], index=found[0])
     return x
 
 
