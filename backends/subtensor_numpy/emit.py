@@ -7,6 +7,7 @@ The function takes the inputs and the cells of the shared variables. Each instru
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy as np
 from subtensor.errors import Unsupported
 from subtensor.indexing import Index, Ref, Slice
 from subtensor.program import Instruction, Program, Write, commit
-from subtensor_numpy.lowerings import LOWERINGS, SCIPY, UFUNCS, special
+from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
+from subtensor_numpy.lowerings import ELEMENTWISE, LOWERINGS, NEVER_IN_PLACE, SCIPY, UFUNCS, special
 from subtensor_numpy.scatter import RowAdder, prepare, set_rows, signed
 
 Lowerings = Mapping[str, Callable[..., Any]]
@@ -30,7 +32,9 @@ class Emitter:
         self.lines: list[str] = []
         self.made = {i.out: i for i in program.instructions}
         self.users = self._users()
+        self.kept = self._kept()
         self.blank = self._blank_bases()
+        self.sliced: set[int] = set()
         self.inline = {i.out for i in program.instructions if i.op.name == "length" and self._only_lengths(i.out)}
 
     # --- names
@@ -46,6 +50,8 @@ class Emitter:
 
     def slot(self, slot: int) -> str:
         """The expression for a slot."""
+        if slot in self.sliced:
+            return f"x{slot}"
         known = self.program.known(slot)
         return f"v{slot}" if known is None else self.bind("c", known)
 
@@ -74,16 +80,15 @@ class Emitter:
 
     def _only_lengths(self, slot: int) -> bool:
         """Whether a length is only used as one, so that a plain int serves."""
-        return slot not in self._kept() and all(
+        return slot not in self.kept and all(
             u.op.name in _SHAPED and slot != u.args[0] for u in self.users.get(slot, ())
         )
 
     def _blank_bases(self) -> dict[int, np.ndarray[Any, Any]]:
         """Slots that hold a broadcast zero and are only written into: the write makes the zeros itself."""
-        kept = self._kept()
         blank = {}
         for i in self.program.instructions:
-            if i.op.name != "broadcast_to" or i.out in kept:
+            if i.op.name != "broadcast_to" or i.out in self.kept:
                 continue
             value = self.program.known(i.args[0])
             if value is None or value.any() or (value.dtype.kind == "f" and np.signbit(value).any()):
@@ -102,7 +107,7 @@ class Emitter:
         special_form = _FORMS.get(name)
         if special_form is not None:
             return special_form(self, i, args)
-        if name in UFUNCS and i.overwrites is not None and name not in _NEVER_IN_PLACE:
+        if name in UFUNCS and i.overwrites is not None and name not in NEVER_IN_PLACE:
             args = [*args, f"out={args[i.overwrites]}"]
         if name in LOWERINGS:
             return self._call(LOWERINGS[name], args, i.params)
@@ -122,9 +127,37 @@ class Emitter:
     # --- the whole
 
     def body(self) -> None:
+        program = self.program
+        memory = Memory(program.instructions, program.first_constant + len(program.constants), self._is_fresh)
+        written = [i for i in program.instructions if i.out not in self.blank and i.out not in self.inline]
+        kinds = {i.out: kind for i in written if self._is_elementwise(i) and (kind := row_kind(i.type)) is not None}
+        for item in Grouper(memory, self._reads(), kinds).grouped(written):
+            if isinstance(item, Group):
+                self.lines += BlockWriter(self, item, memory).lines()
+            else:
+                self.lines.append(f"v{item.out} = {self.expression(item)}")
+
+    def _reads(self) -> dict[int, tuple[int, ...]]:
+        """The slots that each instruction reads, also through those for which no line is written."""
+        reads: dict[int, tuple[int, ...]] = {}
         for i in self.program.instructions:
-            if i.out not in self.blank and i.out not in self.inline:
-                self.lines.append(f"v{i.out} = {self.expression(i)}")
+            hidden = [a for a in i.args if a in self.blank or a in self.inline]
+            reads[i.out] = (*i.args, *(slot for h in hidden for slot in reads[h]))
+        return reads
+
+    def _is_elementwise(self, i: Instruction) -> bool:
+        """Whether an instruction could be carried out block by block."""
+        elementwise = i.op.name in ELEMENTWISE and i.op.name not in self.lowerings
+        return elementwise and all(self.program.types[a].ndim <= i.type.ndim for a in i.args)
+
+    def _is_fresh(self, i: Instruction) -> bool:
+        """Whether a result surely shares no memory with what it was made of."""
+        selected = i.op.name == "subtensor" and any(self.program.types[a].ndim for a in i.args[1:])
+        return i.op.fresh or selected or i.op.name in ELEMENTWISE
+
+    def outlives(self, slot: int, inside: AbstractSet[int]) -> bool:
+        """Whether anything but the instructions of the slots `inside` takes a slot."""
+        return slot in self.kept or any(u.out not in inside for u in self.users.get(slot, ()))
 
     def _prepared(self, table: int, w: Write) -> str:
         """The expression for a call that makes a write."""
@@ -183,9 +216,6 @@ class Emitter:
 def _tuple(items: Sequence[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
-
-_NEVER_IN_PLACE = ("neg",)
-"""NumPy 2.4 gives wrong values where ``negative`` writes over a strided argument."""
 
 _WRITES = ("set_subtensor", "inc_subtensor")
 _SHAPED = ("reshape", "broadcast_to", "sum_to", "fitting_mask")

@@ -67,6 +67,12 @@ UFUNCS: Mapping[str, Callable[..., Any]] = {
     "matmul": np.matmul,
 }
 
+ELEMENTWISE = frozenset({*UFUNCS, "where", "cast", "spread_rows"} - {"matmul"})
+"""Ops that are computed row by row, into new memory."""
+
+NEVER_IN_PLACE = ("neg",)
+"""NumPy 2.4 gives wrong values where ``negative`` writes over a strided argument."""
+
 SCIPY = ("erf", "erfc", "erfinv", "gammaln", "digamma", "polygamma")
 """Ops that ``scipy.special`` computes; it is imported when one is first compiled."""
 
