@@ -3,7 +3,8 @@
 The last stage and the writes of the commits are one jitted function (``_Fused``): the tables that are written to are
 donated, and a flag, whether every position is in range, chooses between the written tables and the old ones. Where XLA
 would copy a table for that, or where variables exchange values, the writes are a jitted function of their own, which is
-called when the flag has been read (``_Split``).
+called when the flag has been read (``_Split``). Positions that are arguments of the call are checked by the host before
+all that (``positions``), and a call whose shapes are known takes a shorter way (``quick``).
 """
 
 from __future__ import annotations
@@ -55,7 +56,6 @@ class Executable:
         self.constants: list[Any] | None = None
         self.bodies: dict[int, Executable] = {}
         self.last: _Fused | _Split = _Split(self) if must_split(program) else _Fused(self)
-
         self.quick: dict[Any, tuple[Any, Layout | None]] = {}
         self.run = self._quick_call() if isinstance(self.last, _Fused) and self.last.is_quick else self._general
 

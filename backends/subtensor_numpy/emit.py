@@ -16,7 +16,7 @@ from subtensor.errors import Unsupported
 from subtensor.indexing import Index, Ref, Slice
 from subtensor.program import Instruction, Program, Write, commit
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
-from subtensor_numpy.lowerings import ELEMENTWISE, LOWERINGS, NEVER_IN_PLACE, SCIPY, UFUNCS, special
+from subtensor_numpy.lowerings import ELEMENTWISE, LOWERINGS, NEVER_IN_PLACE, SCIPY, UFUNCS, rows_at, special
 from subtensor_numpy.scatter import RowAdder, prepare, set_rows, signed
 
 Lowerings = Mapping[str, Callable[..., Any]]
@@ -267,7 +267,9 @@ def _subtensor(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     x, ids = i.args[0], i.args[1:]
     types = e.program.types
     if index.selects_rows and types[ids[0]].ndim and types[ids[0]].dtype != "uint64" and types[x].ndim:
-        return f"{args[0]}.take({args[1]}, 0)"
+        if e.program.first_shared <= x < e.program.first_constant:
+            return f"{args[0]}.take({args[1]}, 0)"
+        return f"{e.bind('rows_at', rows_at)}({args[0]}, {args[1]})"
     return f"{args[0]}[{_key(e, index, ids)}]"
 
 

@@ -88,6 +88,11 @@ def special(name: str) -> Callable[..., Any]:
     return lowered
 
 
+def rows_at(x: Array, positions: Array) -> Array:
+    """``x[positions]``. ``take`` is faster, but makes a copy of all of x first where x is a view with gaps."""
+    return x.take(positions, 0) if x.flags.c_contiguous else x[positions]
+
+
 def where(condition: Array, x: Array, y: Array) -> Any:
     return np.where(condition, x, y)
 

@@ -137,3 +137,23 @@ def test_a_function_called_while_another_runs():
     outer = get_backend("numpy").compile(program, lowerings={"disconnected_grad": inner})
     (result,) = outer((np.array(0.0),), ())
     assert np.isinf(result)
+
+
+@pytest.mark.parametrize("view", ["steps", "columns", "turned", "one number"])
+def test_reading_rows_of_a_view_copies_no_more_than_the_rows(view):
+    """``take`` would make a contiguous copy of the whole view first."""
+    table, ids, k = st.shared(np.ones((400_000, 8), "float32"), name="table"), st.lvector("ids"), st.lscalar("k")
+    part = {
+        "steps": lambda: table[::k],
+        "columns": lambda: table[:, k:],
+        "turned": lambda: table.T[k:].T,
+        "one number": lambda: st.broadcast_to(st.cast(k, "float32"), (400_000, 8)),
+    }[view]()
+    f = st.function([ids, k], part[ids], rewrites=False)
+    places = np.arange(10)
+    f(places, 2)
+    tracemalloc.start()
+    f(places, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
