@@ -70,7 +70,8 @@ class Executable:
         """What runs for shapes that ``quick`` knows, and goes the general way for others."""
         last, dtypes = self.last, [np.dtype(v.dtype) for v in self.program.inputs]
         assert isinstance(last, _Fused)
-        return quick_call(dtypes, last.targets, last.given, last.positions, self.quick, self._general, last.fetched)
+        where_from = last.targets, last.read, last.given, last.positions
+        return quick_call(dtypes, *where_from, self.quick, self._general, last.fetched)
 
     def slots(self, inputs: Sequence[Any], cells: Sequence[Cell]) -> Slots:
         """All leaves."""
@@ -187,7 +188,7 @@ class _Fused:
         self.plain = self.part.is_plain and rest == whole.big
         self.jitted = Jitted(self._traced, len(self.tables))
         fixed = all(None not in v.type.shape for v in program.shared)
-        self.is_quick = self.plain and fixed and not self.read and not whole.big
+        self.is_quick = self.plain and fixed and not whole.big
         self.layouts: dict[Any, Layout | None] = {}
         self.seen: set[Any] = set()
 

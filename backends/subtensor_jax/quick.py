@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat, starmap
-from operator import attrgetter
 from typing import Any
 
 import jax
@@ -18,7 +17,6 @@ import numpy as np
 from subtensor_jax.binding import Positions
 from subtensor_jax.packing import Outputs
 from subtensor_jax.positions import UNSIGNED, prepared
-from subtensor_jax.stages import Broken
 
 
 class Rest:
@@ -32,29 +30,29 @@ class Rest:
 def quick_call(
     dtypes: Sequence[np.dtype[Any]],
     targets: Sequence[int],
+    read: Sequence[int],
     given: Sequence[int],
     positions: Sequence[Positions],
     known: dict[Any, Any],
     general: Callable[..., Outputs],
     fetched: Callable[..., Outputs],
 ) -> Callable[..., Outputs]:
-    """A function of inputs and cells, for a program whose jitted step takes only its targets and inputs.
+    """A function of inputs and cells, for a program whose jitted step takes nothing else.
 
-    dtypes: of the inputs. targets: numbers of the cells that are updated. given: inputs that the step takes as they
-    are. positions: those that it takes prepared. known: for the shapes of the inputs, the step and the layout of its
-    outputs. general: called for other shapes. fetched: makes outputs of what the step gives, its layout, and a cell
-    that it wrote to or None.
+    dtypes: of the inputs. targets: numbers of the cells that are updated. read: of those that are not. given: inputs
+    that the step takes as they are. positions: those that it takes prepared. known: for the shapes of the inputs, the
+    step and the layout of its outputs. general: called for other shapes. fetched: makes outputs of what the step gives,
+    its layout, and a cell that it wrote to or None.
     """
     space: dict[str, Any] = {
         "x64": jax.enable_x64, "known": known, "general": general, "fetched": fetched, "prepared": prepared,
         "Rest": Rest, "deque": deque, "flat": chain.from_iterable, "starmap": starmap, "DATA": repeat("data"),
-        "shape": attrgetter("shape"), "largest": np.maximum.reduce, "int32": np.dtype(np.int32), "array": np.array,
-        "Broken": Broken,
+        "largest": np.maximum.reduce, "int32": np.dtype(np.int32), "array": np.array,
     }  # fmt: skip
     shapes = "".join(f"inputs[{n}].shape, " for n in range(len(dtypes)))
     lines = [f"found = known.get(({shapes}))", "if found is None:", "    return general(inputs, cells)"]
     lines.append("step, layout = found")
-    args = [*(f"cells[{n}].data" for n in targets), *(f"inputs[{s}]" for s in given)]
+    args = [*(f"cells[{n}].data" for n in (*targets, *read)), *(f"inputs[{s}]" for s in given)]
     for n, (slot, length) in enumerate(positions):
         unsigned, limit = UNSIGNED.get(dtypes[slot], (None, 0))
         lines.append(f"p{n} = inputs[{slot}]")
