@@ -68,10 +68,10 @@ class Executable:
 
     def _quick_call(self) -> Callable[..., Outputs]:
         """What runs for shapes that ``quick`` knows, and goes the general way for others."""
-        last, dtypes = self.last, [np.dtype(v.dtype) for v in self.program.inputs]
+        last = self.last
         assert isinstance(last, _Fused)
-        where_from = last.targets, last.read, last.given, last.positions
-        return quick_call(dtypes, *where_from, self.quick, self._general, last.fetched)
+        taken = last.targets, last.read, last.given, last.positions
+        return quick_call(len(self.program.inputs), *taken, self.quick, self._general, last.fetched)
 
     def slots(self, inputs: Sequence[Any], cells: Sequence[Cell]) -> Slots:
         """All leaves."""
@@ -255,7 +255,7 @@ class _Fused:
         out = Rest()
         form = self.jitted.form(key, *args)
         with nullcontext() if known else deferred_interrupts():
-            commit((*targets, out), chain.from_iterable(starmap(form, (args,))))  # type: ignore[arg-type]
+            commit((*targets, out), chain.from_iterable(starmap(form, (args,))))
         layout = self.layouts[shapes]
         self.seen.add(shapes)
         if self.is_quick:
@@ -325,7 +325,7 @@ class _Split:
             value.block_until_ready()
         written = chain.from_iterable(starmap(self.jitted.form(key, *args), (args,))) if self.tables else ()
         with nullcontext() if known else deferred_interrupts():
-            commit(targets, chain(written, new))  # type: ignore[arg-type]
+            commit(targets, chain(written, new))
         if not known:
             self.seen.add(shapes)
         if self.tables:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, repeat
 from operator import call as invoke
-from typing import Any
+from typing import Any, Protocol
 
 from subtensor.constants import constant
 from subtensor.errors import MissingInputError, Unsupported
@@ -25,7 +25,7 @@ from subtensor.graph import Array, Constant, Op, Params, Variable, define, rebui
 from subtensor.indexing import Index
 from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
 from subtensor.ops.subtensor import get_op, is_write, set_op
-from subtensor.shared import Cell, SharedVariable
+from subtensor.shared import SharedVariable
 from subtensor.types import TensorType
 
 copy_op = define(
@@ -436,7 +436,13 @@ def _body(node: Variable, name: str, operations: Collection[str], backend: str) 
 _DATA = repeat("data")
 
 
-def commit(cells: Sequence[Cell], values: Sequence[Any], writes: Iterable[Callable[[], object]] = ()) -> None:
+class Holder(Protocol):
+    """What ``commit`` gives a value: a ``Cell``, or whatever else has a place for one."""
+
+    data: Any
+
+
+def commit(cells: Iterable[Holder], values: Iterable[Any], writes: Iterable[Callable[[], object]] = ()) -> None:
     """Give cells new values, and call prepared writes, as one step that a KeyboardInterrupt cannot divide.
 
     writes: callables without arguments that cannot fail, and that run no Python code (``functools.partial`` of a
