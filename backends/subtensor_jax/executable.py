@@ -163,10 +163,6 @@ def holds_copy(code: str, tables: Sequence[Any]) -> bool:
     return False
 
 
-def _to_caller(values: Sequence[Any]) -> Outputs:
-    return tuple([np.array(v) for v in values])
-
-
 class _Fused:
     """The last stage and the writes in one jitted function. New values have the shapes of the old ones."""
 
@@ -226,11 +222,12 @@ class _Fused:
                 raise Broken
             return layout.unpacked(buffer)
         ok, outputs = given
-        if ok is None and not outputs and written is not None:
-            written.data.block_until_ready()
-        if ok is not None and not np.asarray(ok):
+        if ok is None:
+            if not outputs and written is not None:
+                written.data.block_until_ready()
+        elif not np.asarray(ok):
             raise Broken
-        return _to_caller(outputs)
+        return tuple(map(np.array, outputs))
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         whole = self.whole
@@ -320,7 +317,7 @@ class _Split:
         new += [cells[source].data for _, source in self.moved]
         numbers = [*(c.shared for c in (*self.written, *self.replaced)), *(n for n, _ in self.moved)]
         targets = [cells[n] for n in numbers]
-        outputs = _to_caller([slots[o] for o in self.program.outputs])
+        outputs = tuple(np.array(slots[o]) for o in self.program.outputs)
         for value in new:
             value.block_until_ready()
         written = chain.from_iterable(starmap(self.jitted.form(key, *args), (args,))) if self.tables else ()

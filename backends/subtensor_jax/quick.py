@@ -11,6 +11,7 @@ from itertools import chain, starmap
 from typing import Any
 
 import jax
+import numpy as np
 
 from subtensor.program import commit
 from subtensor_jax.binding import Positions
@@ -46,6 +47,7 @@ def quick_call(
     space: dict[str, Any] = {
         "x64": jax.enable_x64, "known": known, "general": general, "fetched": fetched, "prepared": prepared,
         "Rest": Rest, "commit": commit, "flat": chain.from_iterable, "starmap": starmap,
+        "array": np.array,
     }  # fmt: skip
     shapes = "".join(f"inputs[{n}].shape, " for n in range(count))
     args = [*(f"cells[{n}].data" for n in (*targets, *read)), *(f"inputs[{s}]" for s in given)]
@@ -58,9 +60,14 @@ def quick_call(
         # Only the arguments of commit hold on to the old values: they are dropped while the device works.
         lines.append("rest = Rest()")
         lines.append(f"commit(({cells}rest), flat(starmap(step, (({taken}),))))")
-        lines.append(f"return fetched(rest.data, layout, cells[{targets[0]}])")
+        lines.append(f"given, written = rest.data, cells[{targets[0]}]")
     else:
-        lines.append(f"return fetched(step({taken})[0], layout, None)")
+        lines.append(f"given, written = step({taken})[0], None")
+    lines += [  # one output and no flag, as most functions have, need not go by `fetched`: 0.7 of 12 us
+        "if layout is None and given[0] is None and len(given[1]) == 1:",
+        "    return (array(given[1][0]),)",
+        "return fetched(given, layout, written)",
+    ]
     source = "def call(inputs, cells):\n    with x64(True):\n        " + "\n        ".join(lines) + "\n"
     exec(compile(source, "<subtensor_jax call>", "exec"), space)  # noqa: S102  # our own source
     made: Callable[..., Outputs] = space["call"]
