@@ -258,6 +258,19 @@ def assume_unique(ids: Array, checked: bool) -> Array:
     return ids
 
 
+def range_diagonal(
+    x: Array, count: Array, axes: tuple[int, int], start: tuple[int, int], step: tuple[int, int]
+) -> Array:
+    a, b = axes
+    key: list[Any] = [slice(None)] * x.ndim
+    key[a], key[b] = slice(start[0], None, step[0]), slice(start[1], None, step[1])
+    n = int(count)
+    found = x[tuple(key)].diagonal(0, a, b)[..., :n]
+    if found.shape[-1] != n:
+        raise IndexError(f"diagonal: {n} elements of an array of shape {x.shape}")
+    return np.moveaxis(found, -1, a if b == a + 1 else 0) if x.ndim > 2 else found
+
+
 LOWERINGS: Mapping[str, Callable[..., Any]] = {
     **UFUNCS,
     "where": where,
@@ -291,4 +304,5 @@ LOWERINGS: Mapping[str, Callable[..., Any]] = {
     "fitting_mask": fitting_mask,
     "fixed_shape": fixed_shape,
     "assume_unique": assume_unique,
+    "range_diagonal": range_diagonal,
 }

@@ -12,11 +12,12 @@ import numpy as np
 
 from subtensor.errors import counted
 from subtensor.graph import Constant, Variable, describe, toposort
+from subtensor.ops.selection import range_diagonal
 from subtensor.ops.shape import lengths
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.program import VIEWS, Commit, Program
 from subtensor.rewrites.engine import Selection, Step, rewrite
-from subtensor.rewrites.shapes import is_increments, length_of
+from subtensor.rewrites.shapes import is_zeros, length_of
 from subtensor.shared import SharedVariable
 
 LARGE = 10**6
@@ -136,7 +137,7 @@ def _reads(program: Program, shared: int, shapes: Shapes) -> list[Amount]:
     for i in program.instructions:
         if not same.intersection(i.args) or i.op.name == "length":
             continue
-        if i.op is get_op and i.args[0] in same and not same.intersection(i.args[1:]):
+        if i.op in (get_op, range_diagonal) and i.args[0] in same and not same.intersection(i.args[1:]):
             read.append(_bytes(s, lengths(i.node), shapes))
         elif i.op.name in VIEWS:
             same.add(i.out)
@@ -247,7 +248,7 @@ def _other_users(node: Variable, e: Variable, changed: Updates, outputs: Sequenc
 
 
 def _blocking(node: Variable, s: SharedVariable) -> tuple[str, Variable] | None:
-    """The op that makes a whole table of rows: between `node` and zeros with increments of the shape of s."""
+    """The op that makes a whole table of rows: between `node` and zeros with writes of the shape of s."""
     seen: set[Variable] = set()
     stack = [node]
     while stack:
@@ -258,7 +259,7 @@ def _blocking(node: Variable, s: SharedVariable) -> tuple[str, Variable] | None:
         for i in n.inputs:
             if i.type.shape != s.type.shape:
                 continue
-            if is_increments(i) and n.op is not get_op and not is_write(n):
+            if is_write(i) and is_zeros(_chain_base(i)) and n.op is not get_op and not is_write(n):
                 return n.op.name, i
             stack.append(i)
     return None

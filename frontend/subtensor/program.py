@@ -48,6 +48,7 @@ VIEWS = frozenset(
         "fitting_mask",
         "fixed_shape",
         "sum_to",
+        "range_diagonal",
     }
 )
 """Ops whose result may share memory with their first input, and with nothing else."""
@@ -235,7 +236,7 @@ class _Builder:
                 found = frozenset((n,))
             elif n.op.name in VIEWS:
                 found = self.roots[n.inputs[0]]
-                if n.op.name == "broadcast_to":
+                if n.op.name in ("broadcast_to", "range_diagonal"):
                     found |= {_READ_ONLY}
             elif n.op.fresh:
                 found = frozenset((n,))

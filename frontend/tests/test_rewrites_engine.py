@@ -56,6 +56,27 @@ def test_a_deep_function_of_a_gradient_is_no_problem():
     assert sum(n.op is OPS["argsort"] for n in toposort([after])) == 1
 
 
+def test_last_rules_wait_for_the_others():
+    x = st.matrix("x")
+    n = st.arange(x.shape[0])
+    (after,) = rewrite([st.exp(x)[n, n]], ALL)
+    assert after.op is OPS["exp"]  # the read went through it first
+    assert after.inputs[0].op is OPS["range_diagonal"]
+    assert rewrite([after], ALL) == [after]
+    perm = np.array([2, 0, 1])
+    once = st.zeros((3, 3))[perm].inc(x)
+    added, alone = rewrite([st.shared(np.ones((3, 3))) + once, once], ALL)
+    assert added.op is OPS["inc_subtensor"]  # into the table, not into zeros
+    assert alone.op is OPS["set_subtensor"]
+
+
+def test_the_diagonal_of_any_shape_needs_no_range():
+    x = st.matrix("x")
+    (after,) = rewrite([st.diagonal(x)], ALL)
+    assert after.op is OPS["range_diagonal"]
+    assert OPS["arange"] not in {n.op for n in toposort([after])}
+
+
 def test_a_deep_graph_is_no_problem():
     x = st.vector("x")
     y = x

@@ -6,12 +6,12 @@ from typing import Any
 
 from subtensor.constants import as_tensor, constant
 from subtensor.errors import DTypeError, IndexingError, ShapeError, counted
-from subtensor.graph import Variable
+from subtensor.graph import DISCONNECTED, Argument, Cotangent, Variable, define
 from subtensor.operators import call, public
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, expand_dims, length, lengths, reshape
 from subtensor.ops.subtensor import flatnonzero, getitem, inc_subtensor, set_subtensor, spell_shape, virtual_flat
-from subtensor.types import INDEX, is_integer, normalize_axis
+from subtensor.types import INDEX, TensorType, is_integer, normalize_axis
 
 
 @public
@@ -106,6 +106,51 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
     key[a], key[b] = positions + rows, positions + columns
     at = min(a, b) if abs(a - b) == 1 else 0
     return call("moveaxis", x[tuple(key)], at, -1)
+
+
+def _range_indices(
+    x: Any, count: Any, axes: tuple[int, int], start: tuple[int, int], step: tuple[int, int]
+) -> Variable:
+    """``x[arange(count) * step + start, …]``, with a range for each of two axes."""
+    key: list[Any] = [slice(None)] * x.ndim
+    for axis, first, by in zip(axes, start, step, strict=True):
+        positions = call("arange", count)
+        positions = positions if by == 1 else positions * by
+        key[axis] = positions if first == 0 else positions + first
+    return getitem(x, tuple(key))
+
+
+def _range_diagonal_infer(
+    x: Argument, count: Argument, axes: tuple[int, int], start: tuple[int, int], step: tuple[int, int]
+) -> TensorType:
+    rest = [d for axis, d in enumerate(x.type.shape) if axis not in axes]
+    n = None if count.known is None else int(count.known)
+    return x.type.with_shape((*rest[: diagonal_axis(axes)], n, *rest[diagonal_axis(axes) :]))
+
+
+def diagonal_axis(axes: tuple[int, int]) -> int:
+    """Where the axis that replaces two axes, in ascending order, stands: where NumPy puts that of index arrays."""
+    return axes[0] if axes[1] == axes[0] + 1 else 0
+
+
+def _range_diagonal_vjp(g: Variable, out: Variable, x: Variable, count: Variable, **params: Any) -> list[Cotangent]:
+    read = _range_indices(x, count, **params)
+    assert read.op is not None
+    return [read.op.vjp(g, read, *read.inputs, **read.params)[0], DISCONNECTED]
+
+
+range_diagonal = define(
+    "range_diagonal",
+    infer=_range_diagonal_infer,
+    vjp=_range_diagonal_vjp,
+    expand=_range_indices,
+    dims=lambda axis, x, count, axes, **_: count if axis == diagonal_axis(axes) else None,
+)
+"""``range_diagonal(x, count; axes, start, step)``: the elements ``x[arange(count) * step + start, …]`` along two axes.
+
+`axes` ascend, `start` is not negative, `step` is positive. Raises IndexError where an axis is too short. Only the
+rewrites make it, of such reads: where the backend has strides, it is a view.
+"""
 
 
 @public

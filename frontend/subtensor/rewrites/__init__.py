@@ -2,6 +2,7 @@
 
 from subtensor.rewrites import (
     canonicalize,
+    cheapest,
     conversions,
     distinct_rows,
     engine,
@@ -15,6 +16,7 @@ from subtensor.rewrites import (
 
 __all__ = [
     "canonicalize",
+    "cheapest",
     "conversions",
     "distinct_rows",
     "engine",

@@ -23,7 +23,8 @@ _HEAD = """# Rewrites
 `subtensor.function` rewrites the graph before a backend sees it. Each rule is an equation, applied from left to right
 until none fits. In the equations `x[i]` is a read, `set(x, y, i)` and `inc(x, y, i)` are `x[i].set(y)` and
 `x[i].inc(y)`, `inc(0, y, i)` stands for zeros with one or more increments (the gradient of a read), capital letters are
-parameters such as axes, and *surely* means: proved from static shapes and from the graph.
+parameters such as axes, and *surely* means: proved from static shapes and from the graph. Rules that are *tried last*
+wait until no other fits: they make what is cheapest to run, which no other rule looks for.
 
 What a rule keeps:
 
@@ -50,9 +51,6 @@ _TAIL = """## What is left as written, and why
 
 - **`x + 0` of floats**, where x may hold `-0.0`: the sum is `0.0`. The rules that turn sums with a gradient into
   writes of rows do lose that sign in rows that nothing selects, and are marked `rounding` for it.
-- **`x[arange(n), arange(n)]`**: there is no op for a diagonal that it could become; `st.diagonal` is this very read.
-- **`inc(0, y, i)` to `set(0, y, i)`**: the other way is a rule; this one would undo it, and adding is no slower than
-  setting on either backend.
 - **`x[a:][b:]` with symbolic bounds**: two slices are two views, which cost nothing; one slice would need its bounds
   computed, clamped to the length at each step, since either may be negative or too large. Positions within such a
   slice, `x[a:b][k]`, are merged, for then no length depends on a value, and a gradient does not fill the slice.

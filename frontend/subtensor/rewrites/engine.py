@@ -3,6 +3,9 @@
 Rules are tried bottom up: a node's inputs are in their final form when its own rules are tried, and whatever a rule
 puts in is brought to its final form in the same way. Each node is looked at once for each form that it takes, and only
 the rules for its op are tried, so a pass takes time linear in the graph. Nothing recurses.
+
+Rules that are marked `last` make forms that are cheap to run and that no other rule looks for. They are tried when
+nothing else fits any more.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ class Rewrite:
     name: unique. rule: gives the replacement of a node, or None where it does not apply. keeps: one of ``KEEPS``.
     tags: for switching groups on and off. heads: names of the ops that the rule is tried on; empty for all. equation,
     when: the rule and its condition, for people. counted: whether `rule` takes a second argument, which tells how often
-    a node is used in the graph.
+    a node is used in the graph. last: whether it waits until no other rule fits.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Rewrite:
     equation: str = ""
     when: str = ""
     counted: bool = False
+    last: bool = False
 
     def words(self) -> frozenset[str]:
         """What the rule answers to in ``function(rewrites=...)``."""
@@ -68,12 +72,12 @@ def enter(rule: Rewrite) -> Rewrite:
 
 def rule(
     name: str, equation: str, heads: Iterable[str], *, keeps: str = "value", tags: Iterable[str] = (), when: str = "",
-    counted: bool = False,
+    counted: bool = False, last: bool = False,
 ) -> Callable[[Callable[..., Variable | None]], Rewrite]:  # fmt: skip
     """Make a function of a node into a built-in rule: ``@rule("name", "left = right", heads=["op"])``."""
 
     def make(function: Callable[..., Variable | None]) -> Rewrite:
-        return enter(Rewrite(name, function, keeps, frozenset(tags), frozenset(heads), equation, when, counted))
+        return enter(Rewrite(name, function, keeps, frozenset(tags), frozenset(heads), equation, when, counted, last))
 
     return make
 
@@ -114,6 +118,11 @@ class Selection:
         unwanted = {w[1:] for w in words if w.startswith("-")}
         return Selection(tuple(r for r in available if (not wanted or _words(r) & wanted) and not _words(r) & unwanted))
 
+    def stages(self) -> list[Selection]:
+        """What is tried first, and what is tried when none of that fits any more."""
+        stages = (tuple(r for r in self.rules if r.last is last) for last in (False, True))
+        return [Selection(rules) for rules in stages if rules]
+
     def for_op(self, name: str) -> tuple[Rewrite, ...]:
         """The rules that may fit a node of an op, in order."""
         found = self._by_op.get(name)
@@ -135,7 +144,14 @@ def rewrite(outputs: Sequence[Variable], selection: Selection, trace: list[Step]
     Raises FunctionError where rules undo each other, GraphError for a rule that changes a dtype or a rank.
     """
     result = list(outputs)
-    for _ in range(MOST_PASSES if selection.rules else 0):
+    for stage in selection.stages():
+        result = _passes(result, stage, trace)
+    return result
+
+
+def _passes(outputs: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
+    result = outputs
+    for _ in range(MOST_PASSES):
         before, result = result, _pass(result, selection, trace)
         if all(a is b for a, b in zip(before, result, strict=True)):
             break
@@ -198,7 +214,7 @@ def _with_body(node: Variable, selection: Selection, trace: list[Step] | None) -
     body: Body = node.params["body"]
     new = selection._bodies.get(body)  # noqa: SLF001  # a cache that lives as long as the selection
     if new is None:
-        (output,) = rewrite([body.output], selection, trace)
+        (output,) = _passes([body.output], selection, trace)
         new = body if output is body.output else replace(body, output=output)
         selection._bodies[body] = selection._bodies[new] = new  # noqa: SLF001
     if new is body:

@@ -10,6 +10,7 @@ from opcases import Case
 
 import subtensor as st
 from subtensor.ops import distinct
+from subtensor.ops.selection import range_diagonal
 from subtensor.program import copy_op
 
 RNG = np.random.default_rng(13)
@@ -44,7 +45,26 @@ def cases() -> Iterator[Case]:
         function=lambda n, like: distinct.spread_rows(st.as_tensor(n), st.as_tensor(like)),
         grad=True,
     )
+    cube = RNG.normal(size=(2, 3, 4))
+    for count, axes, start, step in (
+        (2, (1, 2), (0, 1), (2, 1)),
+        (2, (0, 2), (0, 2), (1, 1)),
+        (0, (0, 1), (9, 0), (1, 1)),
+    ):
+        where = {"axes": axes, "start": start, "step": step}
+        yield Case("range_diagonal", (cube, np.array(count)), _read_ranges, where, function=_range_diagonal, grad=True)
     yield Case("jacobian", (x,), _square_jacobian, function=_jacobian, grad=True, ulps=1)
+
+
+def _range_diagonal(x: Any, count: Any, **where: Any) -> Any:
+    return range_diagonal(st.as_tensor(x), st.as_tensor(count), **where)
+
+
+def _read_ranges(x: Any, count: Any, axes: Any, start: Any, step: Any) -> Any:
+    key: list[Any] = [slice(None)] * x.ndim
+    for axis, first, by in zip(axes, start, step, strict=True):
+        key[axis] = first + by * np.arange(count)
+    return x[tuple(key)]
 
 
 def _row_numbers(ids: Any, n: Any) -> Any:

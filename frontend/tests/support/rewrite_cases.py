@@ -507,6 +507,14 @@ def set_zeros_to_inc(d):
 
 
 @case
+def inc_zeros_to_set(d):
+    x = d.table()
+    s = _read(d, st.zeros_like(x), d.values[0].shape[0])
+    once = st.inc_subtensor(s, _addend(d, s) + 1)
+    return [once, once[:, ::-1].inc(1.0), st.grad((x[:, [1, 0]] ** 2).sum(), x)]
+
+
+@case
 def set_back(d):
     s = _subset(d)
     return [st.set_subtensor(s, s)]
@@ -679,6 +687,32 @@ def range_is_slice(d):
     r = st.arange(d.number(0, 2), d.number(0, 5), d.number(1, 2))
     c = st.constant(np.arange(d.number(0, 2), 4, d.pick(1, 2))[:: d.pick(1, -1)])
     return [x[r], x[c], x[st.arange(x.shape[0])], x[:, r], x[r].inc(1.0), x[c].set(2.0), x[r, d.ids(3, 1)]]
+
+
+@case
+def ranges_to_diagonal(d):
+    x, n = d.table(), d.given(np.asarray(d.number(-1, 3)), known=True)
+    cube = d.floats(d.shape(3))
+    a, b = st.arange(n), st.constant(np.arange(d.number(0, 2), 4, d.pick(1, 2)))
+    by, start = d.pick(1, 2, -1), d.pick(0, 1, 5, -1)
+    return [
+        x[a, a],
+        x[a, start + a],
+        x[st.arange(x.shape[0]), st.arange(x.shape[0])],
+        x[by * a, a * 2 + 1],
+        x[b, b],
+        x[b - d.pick(0, 4), b],
+        x[st.arange(start, start + n, d.pick(1, 2)), a],
+        x[a.astype("int8"), a.astype("int8")],
+        x[a, d.ids(2, 1)],
+        cube[a, a],
+        cube[:, a, a + 1],
+        cube[a, :, a],
+        cube[a, 1:, a],
+        cube[a, a, a],
+        st.diagonal(x, d.number(-2, 2)),
+        st.diagonal(cube, d.number(-2, 2), 2, 0),
+    ]
 
 
 @case
