@@ -128,10 +128,26 @@ def plain_of_length_one(table, ids):
     return cost, st.inc_subtensor(rows, -RATE * g / st.sqrt((g * g).sum()))
 
 
+FACTOR = st.shared(np.random.default_rng(1).normal(size=(1000, WIDTH)).astype(np.float32), name="factor")
+
+
+def of_a_product(table, ids):
+    """Elements of ``table @ FACTOR.T``, all of which nobody computes."""
+    cost = cost_of((table @ FACTOR.T)[ids, ids % 1000])
+    return cost, table - RATE * st.grad(cost, table)
+
+
+def plain_of_a_product(table, ids):
+    rows = table[ids]
+    cost = cost_of((rows * FACTOR[ids % 1000]).sum(1))
+    return cost, st.inc_subtensor(rows, -RATE * st.grad(cost, rows))
+
+
 SPELLINGS = {
     plain: plain, set_of_read: plain, whole_table: plain, negative_rate: plain, divided: plain_divided,
     two_gathers: plain_two_gathers, reshaped: plain, transposed: plain, take: plain, rows_of_elementwise: plain,
     part: plain_part, clipped: plain_clipped, of_length_one: plain_of_length_one,
+    of_a_product: plain_of_a_product,
 }  # fmt: skip
 """Spellings, each with the ``inc_subtensor`` spelling of the same update."""
 

@@ -43,14 +43,22 @@ def test_set_reads_nothing_and_writes_add_up():
     assert "2 writes" in report.reason
 
 
-def cost(t):
-    return (t[ids] ** 2).sum()
+PROMISED = st.assume_unique(ids)
+
+
+def cost(t, rows=ids):
+    return (t[rows] ** 2).sum()
 
 
 REASONS = {
     "dense by nature": (lambda t: 0.9 * t, "computes every element", None),
     "not from the old value": (lambda t: st.ones((10, 3), "float32"), "does not depend on the old one", None),
     "nonlinear in the gradient": (lambda t: t - st.tanh(st.grad(cost(t), t)), "through 'tanh'", "st.grad(cost, s)"),
+    "the same at distinct rows": (
+        lambda t: t - st.cumsum(st.grad(cost(t, PROMISED), t), 1),
+        "through 'cumsum'",
+        "st.grad(cost, s)",
+    ),
 }
 
 

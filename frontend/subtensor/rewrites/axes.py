@@ -8,8 +8,9 @@ from typing import Any
 from subtensor.graph import Variable
 from subtensor.indexing import At, Index, Part, Ref, Slice
 from subtensor.operators import call
-from subtensor.ops.shape import expand_dims, squeeze, transpose
+from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, expand_dims, squeeze, transpose
 from subtensor.ops.subtensor import get_op
+from subtensor.rewrites.shapes import same_shape
 
 Inputs = Sequence[Variable]
 Label = tuple[str, int]
@@ -95,3 +96,12 @@ def untransposed(index: Index, inputs: Inputs, axes: Sequence[int]) -> tuple[Ind
 def wide_index(ids: Variable) -> Variable | None:
     """Positions as int64, where that is possible without loss."""
     return None if ids.dtype == "uint64" else call("cast", ids, "int64")
+
+
+def together(index: Index, inputs: Inputs) -> list[Variable]:
+    """The index arrays of an index, in their common shape: where that is empty, no position is checked."""
+    arrays = [inputs[slot] for _, slot in index.arrays]
+    if all(same_shape(a, arrays[0]) for a in arrays[1:]):
+        return arrays
+    dims = broadcast_dims_of(*arrays)
+    return [broadcast_to_dims(a, dims) for a in arrays]

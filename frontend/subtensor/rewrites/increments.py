@@ -19,7 +19,7 @@ from subtensor.indexing import FULL, At, Index
 from subtensor.operators import call
 from subtensor.ops.shape import broadcast_to_dims, length, lengths, reshape
 from subtensor.ops.subtensor import get_op, inc_op
-from subtensor.rewrites.axes import layout, read_broadcast, rearranged, renumbered, transposed, wide_index
+from subtensor.rewrites.axes import layout, read_broadcast, rearranged, renumbered, together, transposed, wide_index
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import never_minus_zero
 from subtensor.rewrites.shapes import fits_within, increments, is_increments, is_zeros, same_length, same_shape
@@ -204,48 +204,86 @@ def _all_minus(zeros: Variable) -> bool:
     return source.known is not None and bool(np.signbit(source.known).all())
 
 
-# --- products with zeros that hold rows
+# --- products with zeros that hold rows, or elements
 
 _matmul = OPS["matmul"]
+_ROW, _COLUMN = Index((At(0), FULL)), Index((FULL, At(0)))
 
 
-def _rows_of(chain: Variable) -> list[tuple[Variable, Variable]] | None:
-    """(positions, values) of a matrix of zeros with increments of rows at vectors of positions; values (n, k)."""
-    if not is_increments(chain) or chain.ndim != 2:
-        return None
-    found = []
-    for w in increments(chain)[1]:
-        ids = w.inputs[2:]
-        if not w.params["index"].selects_rows or ids[0].ndim != 1:
-            return None
-        found.append((ids[0], broadcast_to_dims(w.inputs[1], [length(ids[0], 0), length(chain, 1)])))
-    return found
+def _is_matrix_of(chain: Variable, fits: Callable[[Variable], bool]) -> bool:
+    """Whether a node is a matrix of zeros with increments that all fit."""
+    return is_increments(chain) and chain.ndim == 2 and all(map(fits, increments(chain)[1]))
+
+
+def _writes_rows(w: Variable) -> bool:
+    return w.params["index"].selects_rows and w.inputs[2].ndim == 1
+
+
+def _writes_elements(w: Variable) -> bool:
+    return len(w.params["index"].arrays) == 2
+
+
+def _rows_of(w: Variable) -> tuple[Variable, Variable]:
+    """The positions (n,) and the values (n, k) of an increment of rows."""
+    ids = w.inputs[2]
+    return ids, broadcast_to_dims(w.inputs[1], [length(ids, 0), length(w, 1)])
 
 
 @rule("increments_product", "inc(0, y, i) @ b = inc(0, y @ b, i)", ["matmul"], keeps="finite", tags=ROWS,
       when="matrices; i selects rows")  # fmt: skip
 def _increments_product(node: Variable) -> Variable | None:
     chain, b = node.inputs
-    rows = _rows_of(chain) if node.ndim == 2 else None
-    if rows is None:
+    if node.ndim != 2 or not _is_matrix_of(chain, _writes_rows):
         return None
-    result = broadcast_to_dims(constant(0, dtype=node.dtype), [length(chain, 0), length(b, 1)])
-    index = increments(chain)[1][0].params["index"]
-    for ids, y in rows:
-        result = inc_op(result, _matmul(y, b), ids, index=index)
-    return result
+
+    def product(y: Variable, w: Variable) -> Variable:
+        return _matmul(_rows_of(w)[1], b)
+
+    return _each(chain, _zero_matrix(node), product)
+
+
+def _zero_matrix(node: Variable) -> Variable:
+    """Zeros of the shape of a product of matrices."""
+    a, b = node.inputs
+    return broadcast_to_dims(constant(0, dtype=node.dtype), [length(a, 0), length(b, 1)])
 
 
 @rule("product_increments", "a @ inc(0, y, i) = a[:, i] @ y", ["matmul"], keeps="finite", tags=ROWS,
       when="matrices; i selects rows, as many as a surely has columns")  # fmt: skip
 def _product_increments(node: Variable) -> Variable | None:
     a, chain = node.inputs
-    rows = _rows_of(chain) if node.ndim == 2 else None
-    if rows is None or not same_length(a, 1, chain, 0):
+    if node.ndim != 2 or not _is_matrix_of(chain, _writes_rows) or not same_length(a, 1, chain, 0):
         return None
-    index, _ = renumbered([FULL, At(0)], [rows[0][0]])
     total: Variable | None = None
-    for ids, y in rows:
-        part = _matmul(get_op(a, ids, index=index), y)
+    for w in increments(chain)[1]:
+        ids, y = _rows_of(w)
+        part = _matmul(get_op(a, ids, index=_COLUMN), y)
         total = part if total is None else OPS["add"](total, part)
     return total
+
+
+@rule("elements_product", "inc(0, y, (i, j)) @ b = inc(0, y * b[j], i)", ["matmul"], keeps="finite", tags=ROWS,
+      when="matrices; i and j select elements; as many columns as b surely has rows")  # fmt: skip
+def _elements_product(node: Variable) -> Variable | None:
+    chain, b = node.inputs
+    if node.ndim != 2 or not _is_matrix_of(chain, _writes_elements) or not same_length(chain, 1, b, 0):
+        return None
+    result = _zero_matrix(node)
+    for w in increments(chain)[1]:
+        (i, j), y = together(w.params["index"], w.inputs[2:]), w.inputs[1]
+        value = _multiply(call("expand_dims", y, -1), get_op(b, j, index=_ROW))
+        result = inc_op(result, value, i, index=_ROW)
+    return result
+
+
+@rule("product_elements", "a @ inc(0, y, (i, j)) = inc(0, a[:, i] * y, (:, j))", ["matmul"], keeps="finite", tags=ROWS,
+      when="matrices; i and j select elements; as many rows as a surely has columns")  # fmt: skip
+def _product_elements(node: Variable) -> Variable | None:
+    a, chain = node.inputs
+    if node.ndim != 2 or not _is_matrix_of(chain, _writes_elements) or not same_length(a, 1, chain, 0):
+        return None
+    result = _zero_matrix(node)
+    for w in increments(chain)[1]:
+        (i, j), y = together(w.params["index"], w.inputs[2:]), w.inputs[1]
+        result = inc_op(result, _multiply(get_op(a, i, index=_COLUMN), y), j, index=_COLUMN)
+    return result

@@ -12,12 +12,12 @@ from subtensor.indexing import FULL, At, Index, Part, Slice
 from subtensor.operators import call
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.subtensor import get_op
-from subtensor.rewrites.axes import Inputs, layout, read_broadcast, rearranged, renumbered, untransposed
+from subtensor.rewrites.axes import Inputs, layout, read_broadcast, rearranged, renumbered, together, untransposed
 from subtensor.rewrites.canonicalize import ELEMENTWISE
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import cannot_fail, constant_value, in_range, never_fails
 from subtensor.rewrites.reads import slice_of, taken_by
-from subtensor.rewrites.shapes import Uses, fits_within
+from subtensor.rewrites.shapes import Uses, fits_within, same_length
 from subtensor.shared import SharedVariable
 
 LIFT = ("lift",)
@@ -124,6 +124,25 @@ def _read_product(node: Variable, uses: Uses) -> Variable | None:
         b = _read_rows(b, columns, inputs, 1)
     product = OPS["matmul"](a, b)
     return call("squeeze", product, tuple(result_axes)) if result_axes else product
+
+
+@rule("read_pairs_of_product", "(a @ b)[i, j] = sum(a[i] * b[:, j].T, -1)", ["subtensor"], keeps="rounding", tags=LIFT,
+      counted=True, when="matrices of numbers that surely fit, i and j arrays; a @ b is used only here")  # fmt: skip
+def _read_pairs_of_product(node: Variable, uses: Uses) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is not OPS["matmul"] or inner.ndim != 2 or uses(inner) != 1 or inner.dtype == "bool":
+        return None
+    if not all(isinstance(p, At) and inputs[p.slot].ndim for p in node.params["index"].parts):
+        return None
+    i, j = together(node.params["index"], inputs)
+    a, b = inner.inputs
+    if not same_length(a, 1, b, 0):
+        return None
+    left, right = get_op(a, i, index=_ROWS), get_op(call("transpose", b), j, index=_ROWS)
+    return OPS["sum"](left * right, axes=(node.ndim,))
+
+
+_ROWS = Index((At(0), FULL))
 
 
 def _read_rows(x: Variable, part: Part, inputs: Inputs, axis: int) -> Variable:

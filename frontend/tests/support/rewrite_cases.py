@@ -441,6 +441,27 @@ def product_increments(d):
     ]
 
 
+def _elements(d, n, m):
+    """The gradient of a read of elements of an n x m matrix."""
+    x = d.floats((n, m), known=d.pick(True, False))
+    k = d.number(0, 3)
+    i, j = d.ids(n, d.pick(k, 1)), d.ids(m, k)
+    y = d.pick(x[i, j] ** 2, x[i, j[0:1]], x[i[0], j] * 2, x[st.expand_dims(i, 1), j])
+    return st.grad(y.sum() + x[i, j].sum(), x)
+
+
+@case
+def elements_product(d):
+    m = d.number(1, 3)
+    return [_elements(d, d.number(1, 3), m) @ d.floats((m, 2), known=True) for _ in range(3)]
+
+
+@case
+def product_elements(d):
+    n = d.number(1, 3)
+    return [d.floats((2, n), known=True) @ _elements(d, n, d.number(1, 3)) for _ in range(3)]
+
+
 # --- set and inc
 
 
@@ -753,6 +774,14 @@ def read_product(d):
     a, b = d.floats((d.number(1, 4), 2), pool=FINITE), d.floats((d.number(2, 2), 3), pool=FINITE)
     n = d.values[0].shape[0]
     return [(a @ b)[d.ids(n)], (a @ b)[1:], (a @ b)[:, d.ids(3)], (a @ b)[d.ids(n, 1)[0], 1:], (a @ b)[0, 1]]
+
+
+@case
+def read_pairs_of_product(d):
+    n, m = d.number(1, 4), d.number(1, 3)
+    a, b = d.floats((n, 2), pool=FINITE, known=True), d.floats((2, m), pool=FINITE, known=d.pick(True, True, False))
+    i, j = d.ids(n), d.ids(m)
+    return [(a @ b)[i, j], (a @ b)[i[:1], j], (a @ b)[st.expand_dims(i, 1), j], (b.T @ a.T)[j, i]]
 
 
 @case
