@@ -1,8 +1,10 @@
 """Distinct rows and sums over their occurrences: how NumPy and SciPy compute the ops of ``subtensor.ops.distinct``.
 
 Sums go through SciPy's ``csr_matvecs``, an S x B sparse matrix with ones where a run has its elements, times the B x D
-matrix of values: each sum is written once. It is private to SciPy, so it is probed on first use, and replaced where
-the probe fails.
+matrix of values: each sum is written once, and values are read in the order of the runs. Where the values are larger
+than a cache, they are read as they lie, and added to sums here and there, by ``csc_matvecs``: half of the time. Either
+adds in the order of the values. They are private to SciPy, so they are probed on first use, and replaced where the
+probe fails.
 """
 
 from __future__ import annotations
@@ -11,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from subtensor_numpy.kernels import row_summer
+from subtensor_numpy.kernels import row_adder, row_summer
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+LARGE = 1 << 20
+"""Bytes of values that no longer fit into the cache of a core."""
 
 
 def row_numbers(ids: Array, n: Any, of: object = None) -> Array:
@@ -43,14 +48,26 @@ def run_sums(x: Array, order: Array, starts: Array) -> Array:
     result = np.zeros((len(starts), *x.shape[1:]), x.dtype)
     if not result.size:
         return result
-    multiply = row_summer(x.dtype)
     ends = np.append(starts, count)
-    if multiply is None:
-        np.add.at(result, np.repeat(np.arange(len(starts)), np.diff(ends)), x[order])
-        return result
     width = result.size // len(starts)
-    multiply(len(starts), count, width, ends, order, np.ones(count, x.dtype), x.ravel(), result.reshape(-1))
+    add = row_adder(x.dtype) if x.nbytes >= LARGE else None
+    if add is not None:
+        ones, each = np.ones(count, x.dtype), np.arange(count + 1)
+        add(len(starts), count, width, each, _runs_of(order, ends), ones, x.ravel(), result.reshape(-1))
+        return result
+    multiply = row_summer(x.dtype)
+    if multiply is not None:
+        multiply(len(starts), count, width, ends, order, np.ones(count, x.dtype), x.ravel(), result.reshape(-1))
+        return result
+    np.add.at(result, _runs_of(order, ends), x)
     return result
+
+
+def _runs_of(order: Array, ends: Array) -> Array:
+    """For each value the number of its run."""
+    runs = np.empty(len(order), np.int64)
+    runs[order] = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+    return runs
 
 
 def spread_rows(by_row: Array, like: Array) -> Array:

@@ -60,6 +60,18 @@ def test_runs_are_summed_with_and_without_the_kernel(monkeypatch, summer, dtype)
     np.testing.assert_array_equal(runs.run_sums(x, order, starts), expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8"])
+def test_runs_of_many_values_are_summed_in_the_same_order(monkeypatch, dtype):
+    rng = np.random.default_rng(0)
+    x, ids = (100 * rng.normal(size=(300, 7))).astype(dtype), rng.integers(0, 40, 300)
+    order = np.argsort(ids, kind="stable")
+    starts = runs.run_starts(ids[order])
+    small = runs.run_sums(x, order, starts)
+    monkeypatch.setattr(runs, "LARGE", 0)
+    monkeypatch.setattr(runs, "row_summer", lambda dtype: None)  # it is not asked
+    np.testing.assert_array_equal(runs.run_sums(x, order, starts), small)
+
+
 class _NotToBeLoaded:
     def create_module(self, spec):
         raise ImportError
