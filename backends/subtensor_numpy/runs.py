@@ -26,6 +26,8 @@ def row_numbers(ids: Array, n: Any, of: object = None) -> Array:
     n = int(n)
     if not ids.size:
         return ids.astype(np.int64)
+    if ids.dtype == np.int64 and np.maximum.reduce(ids.view(np.uint64), axis=None) < n:
+        return ids  # none is negative, for that would be a large number
     low, high = int(ids.min()), int(ids.max())
     if low < -n or high >= n:
         raise IndexError("position out of range")
@@ -48,7 +50,8 @@ def run_sums(x: Array, order: Array, starts: Array) -> Array:
     result = np.zeros((len(starts), *x.shape[1:]), x.dtype)
     if not result.size:
         return result
-    ends = np.append(starts, count)
+    ends = np.empty(len(starts) + 1, np.int64)
+    ends[:-1], ends[-1] = starts, count
     width = result.size // len(starts)
     add = row_adder(x.dtype) if x.nbytes >= LARGE else None
     if add is not None:
