@@ -28,7 +28,7 @@ from subtensor_jax.interrupts import deferred_interrupts
 from subtensor_jax.jitting import Jitted
 from subtensor_jax.packing import Layout, Outputs, layout_of, packed
 from subtensor_jax.positions import prepared
-from subtensor_jax.quick import Rest, quick_call
+from subtensor_jax.quick import Rest, Spare, quick_call
 from subtensor_jax.scatter import Selection, put
 from subtensor_jax.shapes import ShapeCount, spelled
 from subtensor_jax.stages import BIG, EMPTY_KEY, Broken, Key, Part, Setting, Slot, Slots, every, own, parts_of
@@ -56,7 +56,7 @@ class Executable:
         self.constants: list[Any] | None = None
         self.bodies: dict[int, Executable] = {}
         self.last: _Fused | _Split = _Split(self) if must_split(program) else _Fused(self)
-        self.quick: dict[Any, tuple[Any, Layout | None]] = {}
+        self.quick: dict[Any, tuple[Any, Layout | None, Spare]] = {}
         self.run = self._quick_call() if isinstance(self.last, _Fused) and self.last.is_quick else self._general
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
@@ -76,7 +76,7 @@ class Executable:
     def slots(self, inputs: Sequence[Any], cells: Sequence[Cell]) -> Slots:
         """All leaves."""
         slots: Slots = dict(enumerate(inputs))
-        slots.update((p, prepared(inputs[p.slot], p.length)) for p in self.positions)
+        slots.update((p, prepared(inputs[p.slot], p.length, [])) for p in self.positions)
         slots.update((self.program.first_shared + n, cell.data) for n, cell in enumerate(cells))
         slots.update(zip(self.big, self.big_constants(), strict=True))
         return slots
@@ -211,7 +211,7 @@ class _Fused:
     def _arguments(self, inputs: Sequence[Any]) -> list[Any]:
         """What the jitted function takes of the inputs."""
         args = [inputs[s] for s in self.given]
-        args += [prepared(inputs[s], n) for s, n in self.positions]
+        args += [prepared(inputs[s], n, []) for s, n in self.positions]
         return args
 
     def fetched(self, given: Any, layout: Layout | None, written: Cell | None) -> Outputs:
@@ -256,7 +256,7 @@ class _Fused:
         layout = self.layouts[shapes]
         self.seen.add(shapes)
         if self.is_quick:
-            whole.quick[tuple(map(_shape, inputs))] = form, layout
+            whole.quick[tuple(map(_shape, inputs))] = form, layout, [[] for _ in self.positions]
         return self.fetched(out.data, layout, targets[0] if targets else None)
 
     def _copies(self, compiled: Any, args: Sequence[Any]) -> bool:

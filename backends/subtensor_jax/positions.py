@@ -6,6 +6,7 @@ flag that must be fetched and that all writes wait for.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,32 @@ _UNSIGNED = {np.dtype(f"i{n}"): (np.dtype(f"u{n}"), 2 ** (8 * n - 1)) for n in (
 
 _NARROW, _WIDE = np.dtype(np.int32), np.dtype(np.int64)
 
+_ALIGNMENT = 64
+"""Bytes: JAX reads an array that begins at a multiple of this where it lies; others are copied first."""
 
-def prepared(p: np.ndarray[Any, Any], length: int) -> np.ndarray[Any, Any]:
-    """Positions as numbers in ``[0, length)``, in an array of its own; raises Broken where one is out of range."""
+
+def prepared(p: np.ndarray[Any, Any], length: int, spare: list[np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+    """Positions as numbers in ``[0, length)``; raises Broken where one is out of range.
+
+    The result is an array of `spare`, which must have p's shape, or a new one. When the device has read it, and only
+    then, it may be given back to `spare`.
+    """
+    try:
+        out = spare.pop()
+    except IndexError:
+        out = _aligned(p.shape, _NARROW if length <= 2**31 else _WIDE)
+    out[...] = p  # what does not fit is out of range
     unsigned, limit = _UNSIGNED.get(p.dtype, (p.dtype, 0))
     if length > limit or np.maximum.reduce(p.view(unsigned), axis=None, initial=0) >= length:
         if p.size and (int(p.min()) < -length or int(p.max()) >= length):
             raise Broken
-        p = p.astype(_WIDE)
-        p = np.where(p < 0, p + length, p)
-    return p.astype(_NARROW if length <= 2**31 else _WIDE)
+        wide = p.astype(_WIDE)
+        out[...] = np.where(wide < 0, wide + length, wide)
+    return out
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain, starmap
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
@@ -17,6 +17,9 @@ from subtensor.program import commit
 from subtensor_jax.binding import Positions
 from subtensor_jax.packing import Outputs
 from subtensor_jax.positions import prepared
+
+Spare: TypeAlias = "list[list[np.ndarray[Any, Any]]]"
+"""For each input of positions, arrays that no call uses."""
 
 
 class Rest:
@@ -41,8 +44,8 @@ def quick_call(
 
     count: of the inputs. targets: numbers of the cells that are updated. read: of those that are not. given: inputs
     that the step takes as they are. positions: those that it takes prepared. known: for the shapes of the inputs, the
-    step and the layout of its outputs. general: called for other shapes. fetched: makes outputs of what the step gives,
-    its layout, and a cell that it wrote to or None.
+    step, the layout of its outputs, and arrays to prepare positions in. general: called for other shapes. fetched:
+    makes outputs of what the step gives, its layout, and a cell that it wrote to or None.
     """
     space: dict[str, Any] = {
         "x64": jax.enable_x64, "known": known, "general": general, "fetched": fetched, "prepared": prepared,
@@ -51,10 +54,11 @@ def quick_call(
     }  # fmt: skip
     shapes = "".join(f"inputs[{n}].shape, " for n in range(count))
     args = [*(f"cells[{n}].data" for n in (*targets, *read)), *(f"inputs[{s}]" for s in given)]
-    args += [f"prepared(inputs[{slot}], {length})" for slot, length in positions]
+    args += [f"p{n}" for n in range(len(positions))]
     taken = "".join(f"{a}, " for a in args)
     lines = [f"found = known.get(({shapes}))", "if found is None:", "    return general(inputs, cells)"]
-    lines.append("step, layout = found")
+    lines.append("step, layout, spare = found")
+    lines += [f"p{n} = prepared(inputs[{slot}], {length}, spare[{n}])" for n, (slot, length) in enumerate(positions)]
     if targets:
         cells = "".join(f"cells[{n}], " for n in targets)
         # Only the arguments of commit hold on to the old values: they are dropped while the device works.
@@ -65,8 +69,11 @@ def quick_call(
         lines.append(f"given, written = step({taken})[0], None")
     lines += [  # one output and no flag, as most functions have, need not go by `fetched`: 0.7 of 12 us
         "if layout is None and given[0] is None and len(given[1]) == 1:",
-        "    return (array(given[1][0]),)",
-        "return fetched(given, layout, written)",
+        "    outputs = (array(given[1][0]),)",
+        "else:",
+        "    outputs = fetched(given, layout, written)",
+        *(f"spare[{n}].append(p{n})" for n in range(len(positions))),  # not after an error: the device may be reading
+        "return outputs",
     ]
     source = "def call(inputs, cells):\n    with x64(True):\n        " + "\n        ".join(lines) + "\n"
     exec(compile(source, "<subtensor_jax call>", "exec"), space)  # noqa: S102  # our own source
