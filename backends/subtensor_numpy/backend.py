@@ -14,6 +14,7 @@ from subtensor.errors import PluginError
 from subtensor.program import Instruction, Program
 from subtensor.shared import Cell
 from subtensor_numpy.emit import OPERATIONS, Emitter
+from subtensor_numpy.workspace import workspace
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -57,7 +58,8 @@ class NumpyBackend:
 
         def run(inputs: tuple[Array, ...], cells: tuple[Cell, ...]) -> tuple[Array, ...]:
             if _quiet.busy:  # a lowering that itself calls a compiled function: a context is entered only once
-                return _quiet_context().run(function, inputs, cells)
+                with workspace.another():
+                    return _quiet_context().run(function, inputs, cells)
             _quiet.busy = True
             try:
                 return _quiet.run(function, inputs, cells)

@@ -18,6 +18,7 @@ import numpy as np
 from subtensor.program import Instruction
 from subtensor.types import TensorType
 from subtensor_numpy.lowerings import NEVER_IN_PLACE, UFUNCS
+from subtensor_numpy.workspace import place
 
 if TYPE_CHECKING:
     from subtensor_numpy.emit import Emitter
@@ -165,11 +166,7 @@ class BlockWriter:
         steps = [line for i in self.members for line in self._step(i)]
         first, *others = self.whole.values()
         test = " and ".join([f"rows >= {least}", *(f"{name}.shape[0] == rows" for name in others)])
-        made = [
-            f"v{i.out} = {self.emitter.bind('empty', np.empty)}((rows, {''.join(f'{n}, ' for n in i.type.shape[1:])}), "
-            f"{i.type.dtype!r})"
-            for i in self.fresh
-        ]
+        made = [f"v{i.out} = {self._made(i)}" for i in self.fresh]
         cut = [f"x{slot} = {name}{self._block}" for slot, name in self.whole.items()]
         kept = [
             f"v{slot} = {name}"
@@ -184,6 +181,14 @@ class BlockWriter:
             "else:",
             *(f"    {line}" for line in plain),
         ]
+
+    def _made(self, i: Instruction) -> str:
+        """A whole array for a result."""
+        e = self.emitter
+        shape = f"(rows, {''.join(f'{n}, ' for n in i.type.shape[1:])})"
+        if e.rooms.least(i, i.type.shape[1:]) is None:
+            return f"{e.bind('empty', np.empty)}({shape}, {i.type.dtype!r})"
+        return f"{e.bind('place', place)}({e.rooms.number(i)}, {shape}, {i.type.dtype!r})"
 
     @property
     def _block(self) -> str:

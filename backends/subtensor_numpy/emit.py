@@ -17,15 +17,17 @@ from subtensor.indexing import Index, Ref, Slice
 from subtensor.program import Instruction, Program, Write, commit
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
 from subtensor_numpy.lowerings import ELEMENTWISE, LOWERINGS, NEVER_IN_PLACE, SCIPY, UFUNCS, rows_at, special
+from subtensor_numpy.runs import run_sums
 from subtensor_numpy.scatter import RowAdder, prepare, set_rows, signed
+from subtensor_numpy.workspace import Rooms, place, take_rows
 
 Lowerings = Mapping[str, Callable[..., Any]]
 
 
 class Emitter:
-    """Writes one program."""
+    """Writes one program. part: whether it runs within another one, whose workspace is in use."""
 
-    def __init__(self, program: Program, lowerings: Lowerings) -> None:
+    def __init__(self, program: Program, lowerings: Lowerings, *, part: bool = False) -> None:
         self.program = program
         self.lowerings = lowerings
         self.space: dict[str, Any] = {"asarray": np.asarray, "int64": np.int64, "zeros": np.zeros, "commit": commit}
@@ -36,6 +38,8 @@ class Emitter:
         self.blank = self._blank_bases()
         self.sliced: set[int] = set()
         self.inline = {i.out for i in program.instructions if i.op.name == "length" and self._only_lengths(i.out)}
+        self.memory = Memory(program.instructions, program.first_constant + len(program.constants), self._is_fresh)
+        self.rooms = Rooms() if part else Rooms(self._passing())
 
     # --- names
 
@@ -97,6 +101,14 @@ class Emitter:
                 blank[i.out] = value
         return blank
 
+    def _passing(self) -> set[int]:
+        """Slots whose memory is free when the program ends: nobody else gets to see it."""
+        roots, program = self.memory.roots, self.program
+        seen = {*program.outputs, *(c.value for c in program.commits if c.value is not None)}
+        seen |= {a for i in program.instructions if i.op.name in self.lowerings for a in (*i.args, i.out)}
+        taken = frozenset[int]().union(*(roots[slot] for slot in seen))
+        return {i.out for i in program.instructions if i.out not in taken}
+
     # --- instructions
 
     def expression(self, i: Instruction) -> str:
@@ -107,13 +119,37 @@ class Emitter:
         special_form = _FORMS.get(name)
         if special_form is not None:
             return special_form(self, i, args)
-        if name in UFUNCS and i.overwrites is not None and name not in NEVER_IN_PLACE:
-            args = [*args, f"out={args[i.overwrites]}"]
+        if name in UFUNCS and name not in NEVER_IN_PLACE:
+            if i.overwrites is not None:
+                args = [*args, f"out={args[i.overwrites]}"]
+            elif (room := self._room(i)) is not None:
+                args = [*args, f"out={room}"]
         if name in LOWERINGS:
             return self._call(LOWERINGS[name], args, i.params)
         if name in SCIPY:
             return self._call(special(name), args, i.params)
         raise Unsupported(name, f"the NumPy backend has no lowering for {name!r}")
+
+    def _room(self, i: Instruction) -> str | None:
+        """An array of the workspace for a result, as source that gives None where it is small."""
+        types, row = self.program.types, i.type.shape[1:]
+        least = None if self.sliced or not i.type.ndim else self.rooms.least(i, row)
+        if least is None:
+            return None
+        leader, others = None, []
+        if i.op.name == "matmul" and i.type.ndim == 2:
+            leader = i.args[0]
+        elif i.op.name in ELEMENTWISE:
+            whole = [a for a in dict.fromkeys(i.args) if types[a].ndim == i.type.ndim and types[a].shape[0] != 1]
+            leader = next((a for a in whole if types[a].shape[1:] == row), None)
+            others = [a for a in whole if a != leader]
+        if leader is None:
+            return None
+        rows = f"len({self.slot(leader)})"
+        same = "".join(f" and len({self.slot(a)}) == {rows}" for a in others)
+        shape = _tuple([rows, *map(str, row)])
+        made = f"{self.bind('place', place)}({self.rooms.number(i)}, {shape}, {i.type.dtype!r})"
+        return f"{made} if {rows} >= {least}{same} else None"
 
     def _call(self, function: Callable[..., Any], args: Sequence[str], params: Mapping[str, Any]) -> str:
         extra = [f"{k}={self._literal(v)}" for k, v in params.items()]
@@ -128,12 +164,11 @@ class Emitter:
 
     def body(self) -> None:
         program = self.program
-        memory = Memory(program.instructions, program.first_constant + len(program.constants), self._is_fresh)
         written = [i for i in program.instructions if i.out not in self.blank and i.out not in self.inline]
         kinds = {i.out: kind for i in written if self._is_elementwise(i) and (kind := row_kind(i.type)) is not None}
-        for item in Grouper(memory, self._reads(), kinds).grouped(written):
+        for item in Grouper(self.memory, self._reads(), kinds).grouped(written):
             if isinstance(item, Group):
-                self.lines += BlockWriter(self, item, memory).lines()
+                self.lines += BlockWriter(self, item, self.memory).lines()
             else:
                 self.lines.append(f"v{item.out} = {self.expression(item)}")
 
@@ -267,10 +302,25 @@ def _subtensor(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     x, ids = i.args[0], i.args[1:]
     types = e.program.types
     if index.selects_rows and types[ids[0]].ndim and types[ids[0]].dtype != "uint64" and types[x].ndim:
+        plain = f"{e.bind('rows_at', rows_at)}({args[0]}, {args[1]})"
         if e.program.first_shared <= x < e.program.first_constant:
-            return f"{args[0]}.take({args[1]}, 0)"
-        return f"{e.bind('rows_at', rows_at)}({args[0]}, {args[1]})"
+            plain = f"{args[0]}.take({args[1]}, 0)"
+        least = e.rooms.least(i, types[x].shape[1:])
+        if least is None:
+            return plain
+        roomy = f"{e.bind('take_rows', take_rows)}({args[0]}, {args[1]}, {e.rooms.number(i)})"
+        return f"{roomy} if {args[1]}.size >= {least} else {plain}"
     return f"{args[0]}[{_key(e, index, ids)}]"
+
+
+def _run_sums(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    least = e.rooms.least(i, i.type.shape[1:])
+    out = ""
+    if least is not None:
+        shape = _tuple([f"len({args[2]})", *map(str, i.type.shape[1:])])
+        made = f"{e.bind('place', place)}({e.rooms.number(i)}, {shape}, {i.type.dtype!r})"
+        out = f", {made} if len({args[2]}) >= {least} else None"
+    return f"{e.bind('run_sums', run_sums)}({', '.join(args)}{out})"
 
 
 def _write(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
@@ -300,7 +350,7 @@ def written(base: Any, index: Index, inputs: Sequence[Any], value: Any, kind: st
 def _map_rows(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     body = i.body
     assert body is not None
-    inner = Emitter(body, e.lowerings).function("body")
+    inner = Emitter(body, e.lowerings, part=True).function("body")
     rows = i.params["body"].rows
     count = len(body.inputs)
 
@@ -334,6 +384,7 @@ _FORMS: Mapping[str, Callable[[Emitter, Instruction, Sequence[str]], str]] = {
     "set_subtensor": _write,
     "inc_subtensor": _write,
     "map_rows": _map_rows,
+    "run_sums": _run_sums,
 }
 
 OPERATIONS = frozenset({*LOWERINGS, *SCIPY, *_FORMS})

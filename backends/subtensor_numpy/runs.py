@@ -26,8 +26,8 @@ def row_numbers(ids: Array, n: Any, of: object = None) -> Array:
     n = int(n)
     if not ids.size:
         return ids.astype(np.int64)
-    if ids.dtype == np.int64 and np.maximum.reduce(ids.view(np.uint64), axis=None) < n:
-        return ids  # none is negative, for that would be a large number
+    if ids.dtype == np.int64 and np.maximum.reduce(ids.view(np.uint64), axis=None) < n:  # as in scatter.check_range
+        return ids
     low, high = int(ids.min()), int(ids.max())
     if low < -n or high >= n:
         raise IndexError("position out of range")
@@ -42,12 +42,16 @@ def run_starts(ordered: Array) -> Array:
     return np.flatnonzero(new)
 
 
-def run_sums(x: Array, order: Array, starts: Array) -> Array:
-    """The sums of ``x[order]`` over the runs that begin at `starts`: (len(starts), …)."""
+def run_sums(x: Array, order: Array, starts: Array, out: Array | None = None) -> Array:
+    """The sums of ``x[order]`` over the runs that begin at `starts`: (len(starts), …). out: where they go."""
     count = len(order)
     if len(starts) == count:
-        return x.take(order, 0)
-    result = np.zeros((len(starts), *x.shape[1:]), x.dtype)
+        return x.take(order, 0, out, "clip")  # all are in range; to look would take memory beside `out`
+    if out is None:
+        result = np.zeros((len(starts), *x.shape[1:]), x.dtype)
+    else:
+        result = out
+        result.fill(0)
     if not result.size:
         return result
     ends = np.empty(len(starts) + 1, np.int64)
