@@ -54,9 +54,14 @@ class Point:
         return self.place.spread(by_row, self.w) if by_row.ndim else by_row
 
 
+def power(base: float, count: Variable) -> Variable:
+    """``base^count`` for a base that is not negative and a float64 count: by ``exp``, which backends vectorise."""
+    return call("exp", count * math.log(base)) if base > 0 else call("power", constant(base, dtype="float64"), count)
+
+
 def bias(beta: float, count: Variable) -> Variable:
     """``1 − beta^count``: what an average over `count` values that started at zero lacks; float64."""
-    return 1 - call("power", constant(beta, dtype="float64"), count)
+    return 1 - power(beta, count)
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Idle:
 
     def power(self, base: float) -> Variable:
         """base^Δ, in the dtype of w."""
-        return self._spread(call("power", constant(base, dtype="float64"), self.steps))
+        return self._spread(power(base, self.steps))
 
     def _spread(self, by_row: Variable) -> Variable:
         return self.place.spread(cast(by_row, self.w.dtype), self.w)
@@ -96,7 +101,7 @@ class Idle:
             return self._spread(call("zeros_like", self.steps))
         log = math.log(ratio / self.keep)
         count = self.steps if log == 0 else call("expm1", self.steps * log) / math.expm1(log)
-        total = ratio / self.keep * count * call("power", constant(self.keep, dtype="float64"), self.steps)
+        total = ratio / self.keep * count * power(self.keep, self.steps)
         return self._spread(total)
 
 
