@@ -19,18 +19,22 @@ from subtensor_numpy.workspace import workspace
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class _Quiet(threading.local):
-    """A context, one for each thread, in which NumPy does not warn: entering it costs far less than ``np.errstate``."""
-
-    def __init__(self) -> None:
-        self.run = _quiet_context().run
-        self.busy = False
+_inside = contextvars.ContextVar("inside", default=False)
+"""Whether a program is running: set in the contexts that they run in, so that nothing has to be set back."""
 
 
 def _quiet_context() -> contextvars.Context:
     context = contextvars.copy_context()
     context.run(np.seterr, all="ignore")
+    context.run(_inside.set, True)
     return context
+
+
+class _Quiet(threading.local):
+    """A context, one for each thread, in which NumPy does not warn: entering it costs far less than ``np.errstate``."""
+
+    def __init__(self) -> None:
+        self.run = _quiet_context().run
 
 
 _quiet = _Quiet()
@@ -57,14 +61,10 @@ class NumpyBackend:
         function = Emitter(program, lowerings).function()
 
         def run(inputs: tuple[Array, ...], cells: tuple[Cell, ...]) -> tuple[Array, ...]:
-            if _quiet.busy:  # a lowering that itself calls a compiled function: a context is entered only once
+            if _inside.get():  # a lowering that itself calls a compiled function: a context is entered only once
                 with workspace.another():
                     return _quiet_context().run(function, inputs, cells)
-            _quiet.busy = True
-            try:
-                return _quiet.run(function, inputs, cells)
-            finally:
-                _quiet.busy = False
+            return _quiet.run(function, inputs, cells)
 
         run.source = function.source  # type: ignore[attr-defined]  # for those who want to read it
         return run

@@ -165,9 +165,11 @@ def signed(positions: Array) -> Array:
 
 def check_range(positions: Array, n: int) -> None:
     """Raises IndexError where a position lies outside an axis of length n."""
-    if positions.dtype == _INT64 and np.maximum.reduce(positions.view(np.uint64), axis=None, initial=0) < n:
+    if not positions.size:
+        return
+    if positions.dtype == _INT64 and np.maximum.reduce(positions.view(np.uint64), axis=None) < n:
         return  # none is negative, for that would be a large number
-    if positions.size and (int(positions.min()) < -n or int(positions.max()) >= n):
+    if int(positions.min()) < -n or int(positions.max()) >= n:
         raise IndexError("position out of range")
 
 
