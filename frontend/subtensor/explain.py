@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakSet
 
 import numpy as np
 
 from subtensor.errors import counted
-from subtensor.graph import Constant, Variable, describe, toposort
+from subtensor.graph import OPS, Constant, Variable, describe, toposort
 from subtensor.ops.selection import range_diagonal
 from subtensor.ops.shape import lengths
 from subtensor.ops.subtensor import get_op, is_write, set_op
@@ -184,11 +186,31 @@ def _length(d: Variable, shapes: Shapes) -> tuple[str, int | None]:
         return str(d.data), int(d.data)
     if d.op is not None and d.op.name == "length":
         d = length_of(d.inputs[0], d.params["axis"])
-    if d.op is not None and d.op.name == "length":
+    if d.op is None:
+        return describe(d), None
+    if d.op.name == "length":
         x, axis = d.inputs[0], d.params["axis"]
         shape = shapes.get(x)
         return f"{describe(x)}.shape[{axis}]", None if shape is None else shape[axis]
-    return describe(d), None
+    if d.op.name not in _ARITHMETIC:
+        return describe(d), None
+    parts = [_length(i, shapes) for i in d.inputs]
+    values = [n for _, n in parts if n is not None]
+    value = int(_ARITHMETIC[d.op.name](*values)) if len(values) == len(parts) else None
+    if d.op.name == "where" and d.inputs[0].op is OPS["equal"] and d.inputs[0].inputs[0] is d.inputs[2]:
+        return f"broadcast({parts[2][0]}, {parts[1][0]})", value  # of two lengths, the one that is not 1
+    return describe(d), value
+
+
+_ARITHMETIC: Mapping[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "minimum": min,
+    "maximum": max,
+    "equal": operator.eq,
+    "where": lambda condition, x, y: x if condition else y,
+}
 
 
 # --- why a whole table

@@ -141,3 +141,15 @@ def test_what_is_gathered_counts_as_read():
     assert (update.read.number, update.written.number) == (3 * 64 * 4, 3 * 64 * 4)
     (update,) = st.function([ids], updates=[(table, rows.inc(1.0))]).explain().updates
     assert update.read.formula == update.written.formula == "4 * ids.shape[0] * 64"
+
+
+def test_lengths_that_broadcast_are_told_as_such():
+    u, v, j = table(), table(), st.lvector("j")
+    cost = ((u @ v.T)[ids, j] ** 2).sum()
+    step = st.function([ids, j], cost, updates=[(u, u - 0.1 * st.grad(cost, u))])
+    assert only(step).written.formula == "4 * broadcast(ids.shape[0], j.shape[0]) * 3"
+    assert only(step).written.number is None
+    for rows, columns in (([1, 2, 3], [0, 5, 5]), ([1], [0, 5, 5]), ([1, 2, 3], [0])):
+        other = st.function([ids, j], cost, updates=[(u, u - 0.1 * st.grad(cost, u))])
+        other(rows, columns)
+        assert only(other).written.number == 4 * 3 * 3
