@@ -61,12 +61,15 @@ def quick_call(
     lines += [f"p{n} = prepared(inputs[{slot}], {length}, spare[{n}])" for n, (slot, length) in enumerate(positions)]
     if targets:
         cells = "".join(f"cells[{n}], " for n in targets)
-        # Only the arguments of commit hold on to the old values: they are dropped while the device works.
-        lines.append("rest = Rest()")
-        lines.append(f"commit(({cells}rest), flat(starmap(step, (({taken}),))))")
-        lines.append(f"given, written = rest.data, cells[{targets[0]}]")
+        lines += [
+            "rest = Rest()",
+            "with x64(True):",
+            # Only the arguments of commit hold on to the old values: they are dropped while the device works.
+            f"    commit(({cells}rest), flat(starmap(step, (({taken}),))))",
+            f"given, written = rest.data, cells[{targets[0]}]",
+        ]
     else:
-        lines.append(f"given, written = step({taken})[0], None")
+        lines += ["with x64(True):", f"    given, written = step({taken})[0], None"]
     lines += [  # one output and no flag, as most functions have, need not go by `fetched`: 0.7 of 12 us
         "if layout is None and given[0] is None and len(given[1]) == 1:",
         "    outputs = (array(given[1][0]),)",
@@ -75,7 +78,7 @@ def quick_call(
         *(f"spare[{n}].append(p{n})" for n in range(len(positions))),  # not after an error: the device may be reading
         "return outputs",
     ]
-    source = "def call(inputs, cells):\n    with x64(True):\n        " + "\n        ".join(lines) + "\n"
+    source = "def call(inputs, cells):\n    " + "\n    ".join(lines) + "\n"
     exec(compile(source, "<subtensor_jax call>", "exec"), space)  # noqa: S102  # our own source
     made: Callable[..., Outputs] = space["call"]
     return made
