@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from subtensor_numpy.kernels import row_adder, row_summer
+from subtensor_numpy.scatter import surely_within
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,7 +27,7 @@ def row_numbers(ids: Array, n: Any, of: object = None) -> Array:
     n = int(n)
     if not ids.size:
         return ids.astype(np.int64)
-    if ids.dtype == np.int64 and np.maximum.reduce(ids.view(np.uint64), axis=None) < n:  # as in scatter.check_range
+    if surely_within(ids, n):
         return ids
     low, high = int(ids.min()), int(ids.max())
     if low < -n or high >= n:

@@ -165,12 +165,15 @@ def signed(positions: Array) -> Array:
 
 def check_range(positions: Array, n: int) -> None:
     """Raises IndexError where a position lies outside an axis of length n."""
-    if not positions.size:
+    if not positions.size or surely_within(positions, n):
         return
-    if positions.dtype == _INT64 and np.maximum.reduce(positions.view(np.uint64), axis=None) < n:
-        return  # none is negative, for that would be a large number
     if int(positions.min()) < -n or int(positions.max()) >= n:
         raise IndexError("position out of range")
+
+
+def surely_within(positions: Array, n: int) -> bool:
+    """Whether positions are int64 and one look finds them in ``[0, n)``: a negative one would be a large number."""
+    return positions.dtype == _INT64 and bool(np.maximum.reduce(positions.view(np.uint64), axis=None) < n)
 
 
 def _result_shape(shape: tuple[int, ...], index: Index, inputs: Sequence[Array]) -> tuple[int, ...]:

@@ -70,6 +70,16 @@ def test_last_rules_wait_for_the_others():
     assert alone.op is OPS["set_subtensor"]
 
 
+def test_where_rows_and_columns_cross_no_product_is_taken_apart():
+    u, v = (st.shared(np.ones((n, 64))) for n in (300, 200))
+    i, j = st.lvector("i"), st.lvector("j")
+    for key, apart in (((i, j), True), ((i[:, None], st.lmatrix("k")), True), ((i[:, None], j), False)):
+        cost = ((u @ v.T)[key] ** 2).sum()
+        new = rewrite([cost, u - st.grad(cost, u), v - st.grad(cost, v)], ALL)
+        assert (OPS["matmul"] not in {n.op for n in toposort(new)}) == apart, key
+        assert apart or all(n.ndim < 3 for n in toposort(new))  # no axis for products beside rows and columns
+
+
 def test_the_diagonal_of_any_shape_needs_no_range():
     x = st.matrix("x")
     (after,) = rewrite([st.diagonal(x)], ALL)

@@ -235,6 +235,15 @@ def _is_grid(wide: Sequence[tuple[int, Variable]], block: int) -> bool:
     return True
 
 
+def selects_pairs(index: Index, inputs: Inputs) -> bool:
+    """Whether an index selects elements of a matrix one by one, rather than where rows and columns cross."""
+    arrays = [(axis, inputs[slot]) for axis, slot in index.arrays]
+    wide = [(axis, a) for axis, a in arrays if not is_single(a)]
+    return len(index.parts) == len(arrays) == 2 and not (
+        len(wide) == 2 and _is_grid(wide, index.array_ndim([i.ndim for i in inputs]))
+    )
+
+
 def _is_unraveled(arrays: Sequence[Variable]) -> bool:
     """Whether the arrays are the digits of distinct numbers, as from ``nonzero`` of a matrix."""
     digits = list(arrays)

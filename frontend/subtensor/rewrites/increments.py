@@ -21,7 +21,7 @@ from subtensor.ops.shape import broadcast_to_dims, length, lengths, reshape
 from subtensor.ops.subtensor import get_op, inc_op
 from subtensor.rewrites.axes import layout, read_broadcast, rearranged, renumbered, together, transposed, wide_index
 from subtensor.rewrites.engine import rule
-from subtensor.rewrites.facts import never_minus_zero
+from subtensor.rewrites.facts import never_minus_zero, selects_pairs
 from subtensor.rewrites.shapes import fits_within, increments, is_increments, is_zeros, same_length, same_shape
 from subtensor.types import is_float
 
@@ -220,7 +220,7 @@ def _writes_rows(w: Variable) -> bool:
 
 
 def _writes_elements(w: Variable) -> bool:
-    return len(w.params["index"].arrays) == 2
+    return selects_pairs(w.params["index"], w.inputs[2:])
 
 
 def _rows_of(w: Variable) -> tuple[Variable, Variable]:
@@ -263,27 +263,40 @@ def _product_increments(node: Variable) -> Variable | None:
 
 
 @rule("elements_product", "inc(0, y, (i, j)) @ b = inc(0, y * b[j], i)", ["matmul"], keeps="finite", tags=ROWS,
-      when="matrices; i and j select elements; as many columns as b surely has rows")  # fmt: skip
+      when="matrices; i and j select elements, of no grid; as many columns as b surely has rows")  # fmt: skip
 def _elements_product(node: Variable) -> Variable | None:
     chain, b = node.inputs
     if node.ndim != 2 or not _is_matrix_of(chain, _writes_elements) or not same_length(chain, 1, b, 0):
         return None
-    result = _zero_matrix(node)
-    for w in increments(chain)[1]:
-        (i, j), y = together(w.params["index"], w.inputs[2:]), w.inputs[1]
-        value = _multiply(call("expand_dims", y, -1), get_op(b, j, index=_ROW))
-        result = inc_op(result, value, i, index=_ROW)
-    return result
+
+    def row(i: Variable, j: Variable, y: Variable) -> tuple[Variable, Variable]:
+        return _multiply(call("expand_dims", y, -1), get_op(b, j, index=_ROW)), i
+
+    return _of_elements(node, chain, _ROW, row)
 
 
 @rule("product_elements", "a @ inc(0, y, (i, j)) = inc(0, a[:, i] * y, (:, j))", ["matmul"], keeps="finite", tags=ROWS,
-      when="matrices; i and j select elements; as many rows as a surely has columns")  # fmt: skip
+      when="matrices; i and j select elements, of no grid; as many rows as a surely has columns")  # fmt: skip
 def _product_elements(node: Variable) -> Variable | None:
     a, chain = node.inputs
     if node.ndim != 2 or not _is_matrix_of(chain, _writes_elements) or not same_length(a, 1, chain, 0):
         return None
+
+    def column(i: Variable, j: Variable, y: Variable) -> tuple[Variable, Variable]:
+        return _multiply(get_op(a, i, index=_COLUMN), y), j
+
+    return _of_elements(node, chain, _COLUMN, column)
+
+
+def _of_elements(
+    node: Variable, chain: Variable, index: Index, made: Callable[..., tuple[Variable, Variable]]
+) -> Variable:
+    """A product with elements, `chain`, as increments at `index`.
+
+    made: (rows, columns, values) -> (value, positions).
+    """
     result = _zero_matrix(node)
     for w in increments(chain)[1]:
-        (i, j), y = together(w.params["index"], w.inputs[2:]), w.inputs[1]
-        result = inc_op(result, _multiply(get_op(a, i, index=_COLUMN), y), j, index=_COLUMN)
+        value, positions = made(*together(w.params["index"], w.inputs[2:]), w.inputs[1])
+        result = inc_op(result, value, positions, index=index)
     return result

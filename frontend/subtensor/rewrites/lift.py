@@ -15,7 +15,7 @@ from subtensor.ops.subtensor import get_op
 from subtensor.rewrites.axes import Inputs, layout, read_broadcast, rearranged, renumbered, together, untransposed
 from subtensor.rewrites.canonicalize import ELEMENTWISE
 from subtensor.rewrites.engine import rule
-from subtensor.rewrites.facts import cannot_fail, constant_value, in_range, never_fails
+from subtensor.rewrites.facts import cannot_fail, constant_value, in_range, never_fails, selects_pairs
 from subtensor.rewrites.reads import slice_of, taken_by
 from subtensor.rewrites.shapes import Uses, fits_within, same_length
 from subtensor.shared import SharedVariable
@@ -127,12 +127,13 @@ def _read_product(node: Variable, uses: Uses) -> Variable | None:
 
 
 @rule("read_pairs_of_product", "(a @ b)[i, j] = sum(a[i] * b[:, j].T, -1)", ["subtensor"], keeps="rounding", tags=LIFT,
-      counted=True, when="matrices of numbers that surely fit, i and j arrays; a @ b is used only here")  # fmt: skip
+      counted=True, when="matrices of numbers that surely fit; i and j are arrays, of no grid; a @ b is used "
+      "only here, and no more elements are read than there are")  # fmt: skip
 def _read_pairs_of_product(node: Variable, uses: Uses) -> Variable | None:
     inner, *inputs = node.inputs
-    if inner.op is not OPS["matmul"] or inner.ndim != 2 or uses(inner) != 1 or inner.dtype == "bool":
+    if inner.op is not OPS["matmul"] or inner.ndim != 2 or inner.dtype == "bool" or not _worth_it(node, uses):
         return None
-    if not all(isinstance(p, At) and inputs[p.slot].ndim for p in node.params["index"].parts):
+    if not selects_pairs(node.params["index"], inputs) or not all(i.ndim for i in inputs):
         return None
     i, j = together(node.params["index"], inputs)
     a, b = inner.inputs

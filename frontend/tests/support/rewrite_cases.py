@@ -780,7 +780,8 @@ def read_product(d):
 def read_pairs_of_product(d):
     n, m = d.number(1, 4), d.number(1, 3)
     a, b = d.floats((n, 2), pool=FINITE, known=True), d.floats((2, m), pool=FINITE, known=d.pick(True, True, False))
-    i, j = d.ids(n), d.ids(m)
+    count = d.number(0, 3)
+    i, j = (d.ids(k, count, known=d.pick(True, True, False)) for k in (n, m))
     return [(a @ b)[i, j], (a @ b)[i[:1], j], (a @ b)[st.expand_dims(i, 1), j], (b.T @ a.T)[j, i]]
 
 
