@@ -14,6 +14,7 @@ from subtensor.backend import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
 from subtensor.errors import PluginError
 from subtensor.program import Program
 from subtensor_jax.executable import Executable
+from subtensor_jax.pages import enlarge_pages
 from subtensor_jax.tracing import OPERATIONS
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -50,7 +51,9 @@ class JaxBackend:
 
     def from_numpy(self, value: Array) -> jax.Array:
         with jax.enable_x64(True):
-            return jnp.array(value, copy=True)
+            array = jnp.array(value, copy=True)
+        enlarge_pages(array)
+        return array
 
     def to_numpy(self, array: jax.Array) -> Array:
         return np.array(array)

@@ -25,7 +25,7 @@ from subtensor.shared import Cell
 from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Positions, Stage
 from subtensor_jax.interrupts import deferred_interrupts
-from subtensor_jax.jitting import Jitted
+from subtensor_jax.jitting import Jitted, Work
 from subtensor_jax.packing import Layout, Outputs, layout_of, packed
 from subtensor_jax.positions import prepared
 from subtensor_jax.quick import Rest, Spare, quick_call
@@ -145,7 +145,7 @@ def apply_writes(
     for (_, w), s in zip(part.binding.writes, selections, strict=True):
         if w in c.writes:
             value = trace.value(w.value)
-            trace.touch(value)
+            trace.work.touch(value)
             table = put(table, value, s, w.kind, strict=trace.strict, ok=ok)
     return table
 
@@ -188,7 +188,7 @@ class _Fused:
         self.layouts: dict[Any, Layout | None] = {}
         self.seen: set[Any] = set()
 
-    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Any, ...], int]:
+    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Any, ...], Work]:
         """The new values of the variables, then flag and outputs: packed, or as ``(flag or None, outputs)``."""
         part, first = self.part, self.program.first_shared
         trace = part.trace(key, [*self.tables, *self.others], args)
@@ -297,7 +297,7 @@ class _Split:
         self.jitted = Jitted(self._traced, len(self.tables))
         self.seen: set[Any] = set()
 
-    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Array, ...], int]:
+    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Array, ...], Work]:
         trace = self.writes.trace(key, [*self.tables, *self.others], args)
         selections = self.writes.selections(trace)
         tables = zip(self.written, args, strict=False)

@@ -1,14 +1,14 @@
 """Functions jitted as suits how much they do, for each set of shapes.
 
 On a CPU, XLA divides most kernels among threads, a gather from a large array always. To hand work over and wait for it
-takes tens of microseconds, so a function that touches little is compiled without: measured on two cores, a row update
-takes a third to three quarters of the time up to 256 kB of rows, as long at 1 MB, and a quarter longer at 4 MB.
+takes tens of microseconds, so a function that touches little is compiled without (``Work``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any, TypeAlias
@@ -16,10 +16,16 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
-Traced: TypeAlias = Callable[..., tuple[Any, int]]
-
 UNDIVIDED_TO = 1 << 20
-"""Bytes of the largest array that is computed or read as a whole: up to this one thread does all."""
+"""Bytes of the largest array that is computed or read as a whole: beyond this, threads pay."""
+
+HAND_OVER = 384 << 10
+"""Bytes of rows that one thread gathers while the threads hand over a gather and wait for it, twice.
+
+Measured on two cores with rows that no cache holds: undivided, a row update takes two thirds of the time at 16 kB of
+rows, as long at 256 kB, and a tenth longer at 512 kB; skip-gram, which gathers from two tables, takes as long at 700 kB
+together.
+"""
 
 _shape = attrgetter("shape")
 
@@ -35,16 +41,45 @@ def nbytes(x: Any) -> int:
     return size
 
 
+@dataclass(slots=True)
+class Work:
+    """How much a function does.
+
+    largest: bytes of the largest array that is computed or read as a whole. spared: bytes that its gathers read, beyond
+    what it costs to hand each of them over.
+    """
+
+    largest: int = 0
+    spared: int = 0
+
+    def touch(self, *arrays: Any) -> None:
+        """Note arrays that are computed or read as a whole."""
+        self.largest = max(self.largest, *map(nbytes, arrays))
+
+    def gather(self, table: Any, rows: Any) -> None:
+        """Note what was read at positions, and from what."""
+        if nbytes(table) > UNDIVIDED_TO:
+            self.spared += nbytes(rows) - HAND_OVER
+
+    @property
+    def divided(self) -> bool:
+        """Whether threads should share it."""
+        return self.largest > UNDIVIDED_TO or self.spared > 0
+
+
+Traced: TypeAlias = Callable[..., tuple[Any, Work]]
+
+
 class Jitted:
     """A function of a key, which is hashed, and of arrays, of which the first ones are donated.
 
-    function: called while it is traced; gives the results, and the work as a number of bytes (see ``UNDIVIDED_TO``).
+    function: called while it is traced; gives the results, and its work.
     """
 
     def __init__(self, function: Traced, donated: int = 0) -> None:
         self.function = function
         self.donated = tuple(range(donated))
-        self.works: dict[Hashable, int] = {}
+        self.works: dict[Hashable, Work] = {}
         self.forms: dict[Hashable, tuple[Any, Any]] = {}
         self.ready: dict[Hashable, Any] = {}
 
@@ -61,7 +96,7 @@ class Jitted:
         divided, undivided = self._forms(key)
         traced = divided.trace(*args)
         shapes = key, *map(_shape, args)
-        form = undivided if self.works[shapes] <= UNDIVIDED_TO else divided
+        form = divided if self.works[shapes].divided else undivided
         made = (traced.lower() if form is divided else form.lower(*args)).compile()
         self.ready[shapes] = form
         return form, made

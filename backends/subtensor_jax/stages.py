@@ -17,7 +17,7 @@ from subtensor.indexing import Ref
 from subtensor.program import Instruction
 from subtensor_jax.arithmetic import Array
 from subtensor_jax.binding import Binding, Place, Positions, Stage
-from subtensor_jax.jitting import Jitted
+from subtensor_jax.jitting import Jitted, Work
 from subtensor_jax.scatter import Selection, Span
 from subtensor_jax.tracing import Lowerings, Trace, span_of
 
@@ -132,7 +132,7 @@ class Part:
             for number, (slot, w) in enumerate(self.binding.writes)
         ]
 
-    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Array | None, list[Array]], int]:
+    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Array | None, list[Array]], Work]:
         trace = self.trace(key, self.arguments, args)
         trace.run(self.stage.instructions)
         self.selections(trace)

@@ -20,7 +20,7 @@ from subtensor.program import Instruction, Program, Write
 from subtensor.types import INDEX
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like
 from subtensor_jax.binding import STATIC, Binding, Positions
-from subtensor_jax.jitting import nbytes
+from subtensor_jax.jitting import Work
 from subtensor_jax.lowerings import LOWERINGS, SHAPED, argsort
 from subtensor_jax.runs import order_of, run_starts, run_sums
 from subtensor_jax.scatter import Selection, Span, get, put
@@ -34,7 +34,7 @@ class Trace:
 
     values: arrays by slot; grows. known: values, by slot, that the stage is compiled for. spans: slices whose bounds
     the host has read, by user and axis (see ``binding.Place``). strict: do not rely on the order of writes.
-    work: bytes of the largest array that is computed or read as a whole. below: slots whose values are known to lie in
+    work: how much is done. below: slots whose values are known to lie in
     ``[0, below)``.
     """
 
@@ -56,7 +56,7 @@ class Trace:
         self.spans = spans
         self.strict = strict
         self.flags: list[Array] = []
-        self.work = 0
+        self.work = Work()
         self.positions: dict[tuple[int, int], Any] = {}
         self.below: dict[int, int] = {}
 
@@ -110,7 +110,7 @@ class Trace:
                 value = self.values[i.out] = self.lowered(i)
                 self._carry(i)
                 taken = i.args if i.op.name != "subtensor" else ()  # which reads what it gives
-                self.touch(value, *(self.values[a] for a in taken if a in self.values))
+                self.work.touch(value, *(self.values[a] for a in taken if a in self.values))
 
     def _carry(self, i: Instruction) -> None:
         """Note the bound of what is only moved about."""
@@ -118,10 +118,6 @@ class Trace:
             taken = i.args if i.op.name == "concatenate" else i.args[:1]
             if all(a in self.below for a in taken):
                 self.below[i.out] = max(self.below[a] for a in taken)
-
-    def touch(self, *arrays: Array) -> None:
-        """Note arrays that are computed or read as a whole."""
-        self.work = max(self.work, *map(nbytes, arrays))
 
     def lowered(self, i: Instruction) -> Array:
         name = i.op.name
@@ -268,7 +264,11 @@ def _run_sums(t: Trace, i: Instruction) -> Array:
 
 def _subtensor(t: Trace, i: Instruction) -> Array:
     x = t.value(i.args[0])
-    return get(x, t.select(i.out, i.params["index"], i.args[1:], np.shape(x)))
+    s = t.select(i.out, i.params["index"], i.args[1:], np.shape(x))
+    value = get(x, s)
+    if s.block:
+        t.work.gather(x, value)
+    return value
 
 
 def _write(t: Trace, i: Instruction) -> Array:
