@@ -28,18 +28,24 @@ def prepared(p: np.ndarray[Any, Any], length: int, spare: list[np.ndarray[Any, A
     The result is an array of `spare`, which must have p's shape, or a new one. When the device has read it, and only
     then, it may be given back to `spare`.
     """
+    unsigned, limit = _UNSIGNED.get(p.dtype, (p.dtype, 0))
+    plain = p.view(unsigned)
+    # argmax takes less code than maximum.reduce, none of which is in the processor's caches after a step
+    if length > limit or not p.size or plain.item(plain.argmax()) >= length:
+        p = _wrapped(p, length)
     try:
         out = spare.pop()
     except IndexError:
         out = _aligned(p.shape, _NARROW if length <= 2**31 else _WIDE)
-    out[...] = p  # what does not fit is out of range
-    unsigned, limit = _UNSIGNED.get(p.dtype, (p.dtype, 0))
-    if length > limit or np.maximum.reduce(p.view(unsigned), axis=None, initial=0) >= length:
-        if p.size and (int(p.min()) < -length or int(p.max()) >= length):
-            raise Broken
-        wide = p.astype(_WIDE)
-        out[...] = np.where(wide < 0, wide + length, wide)
+    out[...] = p
     return out
+
+
+def _wrapped(p: np.ndarray[Any, Any], length: int) -> np.ndarray[Any, Any]:
+    if p.size and (int(p.min()) < -length or int(p.max()) >= length):
+        raise Broken
+    wide = p.astype(_WIDE)
+    return np.where(wide < 0, wide + length, wide)
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:

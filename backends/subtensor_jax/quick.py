@@ -6,6 +6,7 @@ costs microseconds; here all that is known of a program is written out.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain, starmap
 from typing import Any, TypeAlias
@@ -13,7 +14,6 @@ from typing import Any, TypeAlias
 import jax
 import numpy as np
 
-from subtensor.program import commit
 from subtensor_jax.binding import Positions
 from subtensor_jax.packing import Outputs
 from subtensor_jax.positions import prepared
@@ -23,7 +23,7 @@ Spare: TypeAlias = "list[list[np.ndarray[Any, Any]]]"
 
 
 class Rest:
-    """Takes what a jitted step returns besides new state, where ``commit`` puts it."""
+    """Takes what a jitted step returns besides new state, where the commit puts it."""
 
     __slots__ = ("data",)
 
@@ -49,8 +49,8 @@ def quick_call(
     """
     space: dict[str, Any] = {
         "x64": jax.enable_x64, "known": known, "general": general, "fetched": fetched, "prepared": prepared,
-        "Rest": Rest, "commit": commit, "flat": chain.from_iterable, "starmap": starmap,
-        "array": np.array,
+        "Rest": Rest, "deque": deque, "flat": chain.from_iterable, "starmap": starmap, "array": np.array,
+        "data": ("data",) * (len(targets) + 1),
     }  # fmt: skip
     shapes = "".join(f"inputs[{n}].shape, " for n in range(count))
     args = [*(f"cells[{n}].data" for n in (*targets, *read)), *(f"inputs[{s}]" for s in given)]
@@ -64,8 +64,9 @@ def quick_call(
         lines += [
             "rest = Rest()",
             "with x64(True):",
-            # Only the arguments of commit hold on to the old values: they are dropped while the device works.
-            f"    commit(({cells}rest), flat(starmap(step, (({taken}),))))",
+            # What subtensor.program.commit does. Nothing else holds on to the old values: they are dropped while the
+            # device works.
+            f"    deque(map(setattr, ({cells}rest), data, flat(starmap(step, (({taken}),)))), 0)",
             f"given, written = rest.data, cells[{targets[0]}]",
         ]
     else:
