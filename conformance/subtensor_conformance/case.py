@@ -63,6 +63,8 @@ class Case:
     outputs may call them ``step``. flush: whether rows that wait are brought up to date after the last call, and state
     is compared once more. resume: whether the last call is made twice more, with the state put back as it was before
     it: by the same function, and by one built anew over variables made anew, which must give the same bits.
+    together: whether the calls are made once more, by several threads at once. interrupted: whether the last call is
+    made many times more, from the state before it, and ended by a KeyboardInterrupt at one moment after the other.
     """
 
     id: str
@@ -84,6 +86,8 @@ class Case:
     step: str = ""
     flush: bool = False
     resume: bool = False
+    together: bool = False
+    interrupted: bool = False
 
     @property
     def area(self) -> str:

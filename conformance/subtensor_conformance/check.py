@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,57 +16,11 @@ import subtensor
 from subtensor import errors, plugins
 from subtensor_conformance.case import Call, Case
 from subtensor_conformance.compare import Array, Bound, Difference, difference, largest_error, to_array
+from subtensor_conformance.declared import SPECIAL
 from subtensor_conformance.expectation import Outcome, expected, read
 from subtensor_conformance.result import Result, encode
-
-SPECIAL = frozenset({"erf", "erfc", "erfinv", "gammaln", "digamma", "polygamma"})
-"""Ops that stand for the capability ``special_functions`` where a backend leaves them out of its operations."""
-
-
-class Failure(Exception):
-    """A case did not do what it should."""
-
-    def __init__(self, kind: str, message: str, expected: str = "", got: str = "", error: float = 0.0) -> None:
-        super().__init__(message)
-        self.kind, self.expected, self.got, self.error = kind, expected, got, error
-
-
-class Witness:
-    """Stands for a backend, and counts how often it was asked to compile, and what it compiled to run."""
-
-    def __init__(self, backend: Any) -> None:
-        self.backend = backend
-        self.compiled = 0
-        self.ran = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.backend, name)
-
-    def compile(self, program: Any, **options: Any) -> Any:
-        self.compiled += 1
-        executable = self.backend.compile(program, **options)
-
-        def run(inputs: Any, cells: Any) -> Any:
-            self.ran += 1
-            return executable(inputs, cells)
-
-        return run
-
-
-@contextmanager
-def witnessed(name: str) -> Iterator[Witness]:
-    """The backend of a name, watched for the length of a ``with`` block."""
-    original = plugins.get_backend
-    witness = Witness(original(name))
-
-    def get_backend(wanted: str) -> Any:
-        return witness if wanted == name else original(wanted)
-
-    plugins.get_backend = get_backend  # type: ignore[assignment]  # the witness stands for a backend
-    try:
-        yield witness
-    finally:
-        plugins.get_backend = original
+from subtensor_conformance.stress import interrupted, together
+from subtensor_conformance.witness import Failure, Witness, witnessed
 
 
 def check(case: Case, backend: str, factor: float = 1) -> Result:
@@ -79,7 +34,12 @@ def check(case: Case, backend: str, factor: float = 1) -> Result:
     try:
         with witnessed(backend) as witness, warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # NumPy's about NaN and overflow
-            error = _run(case, backend, witness, bound, observed)
+            try:
+                error = _run(case, backend, witness, bound, observed)
+            except errors.Unsupported:
+                witness.raise_fault()  # where it came too late
+                raise
+            witness.raise_fault()
         if lacking:
             state, kind = "stale", "declaration"
             message = f"the backend does not declare {case.capability!r}, yet the case works; declare it"
@@ -91,9 +51,23 @@ def check(case: Case, backend: str, factor: float = 1) -> Result:
     except Exception as unexpected:  # noqa: BLE001  # whatever a backend raises is its failure
         state, kind = "fail", "error"
         message = f"unexpected {type(unexpected).__name__}: {unexpected}"
-        got = "".join(traceback.format_exception(unexpected, limit=-6))
+        got = _told(unexpected)
     seconds = time.perf_counter() - start
     return Result(case.id, state, kind, message, expected, got, error, seconds, factor, tuple(observed))
+
+
+def _told(error: BaseException) -> str:
+    """A traceback without the frames of the frontend and the suite, but for the innermost where there is no other."""
+    told = traceback.TracebackException.from_exception(error)
+    one: traceback.TracebackException | None = told
+    while one is not None:
+        foreign = [f for f in one.stack if not f.filename.startswith(_OURS)]
+        one.stack = traceback.StackSummary.from_list((foreign or list(one.stack))[-6:])
+        one = one.__cause__ or one.__context__
+    return "".join(told.format())
+
+
+_OURS = (str(Path(subtensor.__file__).parent), str(Path(__file__).parent) + os.sep, "<subtensor call>")
 
 
 def _refused(case: Case, refusal: errors.Unsupported, lacking: bool) -> tuple[str, str, str]:
@@ -158,13 +132,17 @@ def _run(case: Case, backend: str, witness: Witness, bound: Bound, observed: lis
     error, saved = 0.0, dict[str, Array]()
     for number, call in enumerate(case.calls):
         before = witness.ran
-        if case.resume and number == len(case.calls) - 1:
+        if (case.resume or case.interrupted) and number == len(case.calls) - 1:
             saved = {name: s.get_value() for name, s in shared.items()}
         error = max(error, _one_call(case, call, number, run, shared, due, bound, observed))
         if witness.ran == before and not _before_the_backend(call):
             raise Failure("dispatch", f"call {number} returned without running what {backend!r} compiled")
     if case.resume:
         _resumed(case, backend, run, shared, saved)
+    if case.interrupted:
+        interrupted(run, witness, [to_array(v) for v in case.calls[-1].arguments], shared, saved)
+    if case.together:
+        together(run, witness, [[to_array(v) for v in call.arguments] for call in case.calls])
     if case.flush:
         before = witness.ran
         names["step"].flush(backend)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,12 +16,11 @@ from subtensor_conformance import workers
 from subtensor_conformance.case import Case, Manifest
 from subtensor_conformance.cases import AREAS, corpus
 from subtensor_conformance.check import check
+from subtensor_conformance.declared import bounds, close, faults, lowering_faults
 from subtensor_conformance.report import Report, Run, case_of
 from subtensor_conformance.result import Result
 
 Progress = Callable[[str, int, int, Result], None]
-LOOSEN_CAP = 8
-"""By how much at most a backend may loosen the bound of a case, with an attribute ``conformance_bounds``."""
 
 
 class UsageError(ValueError):
@@ -40,7 +38,7 @@ def plan(
     chosen, wanted = tuple(areas) or tuple(AREAS), tuple(ids)
     for area in chosen:
         if area not in AREAS:
-            raise UsageError(f"unknown area {area!r}; the areas are {', '.join(AREAS)}{_close(area, AREAS)}")
+            raise UsageError(f"unknown area {area!r}; the areas are {', '.join(AREAS)}{close(area, AREAS)}")
     if profile not in ("quick", "full"):
         raise UsageError(f"unknown profile {profile!r}; expected quick or full")
     if capability is not None and capability not in CAPABILITIES:
@@ -48,18 +46,13 @@ def plan(
     known = {c.id: c for c in corpus()}
     for i in wanted:
         if i not in known:
-            raise UsageError(f"unknown case {i!r}; ids are exact{_close(i, known)}")
+            raise UsageError(f"unknown case {i!r}; ids are exact{close(i, known)}")
     cases = [known[i] for i in wanted] or [c for c in corpus() if c.area in chosen and (c.quick or profile == "full")]
     if capability is not None:
         cases = [c for c in cases if c.capability == capability]
     if seed:
         random.Random(seed).shuffle(cases)  # noqa: S311  # an order, not a secret
     return cases
-
-
-def _close(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def run(
@@ -125,9 +118,11 @@ def _here(run: Run, backend: Any, cases: Sequence[Case], seen: Callable[[Result]
             run.fault = str(error)
             return
         run.about = describe(found)
-        factors, run.declarations = bounds(found)
+        factors, wrong = bounds(found)
+        run.declarations = [*wrong, *faults(found)]
         for case in cases:
             seen(checked(case, run.backend, factors))
+        run.declarations += lowering_faults(found)
 
 
 def describe(backend: Any) -> dict[str, Any]:
@@ -140,22 +135,6 @@ def describe(backend: Any) -> dict[str, Any]:
         "distribution": info.distribution if info else None,
         "version": info.version if info else None,
     }
-
-
-def bounds(backend: Any) -> tuple[dict[str, float], list[str]]:
-    """The factors by which a backend loosens bounds, and what is wrong with them."""
-    known = {c.id: c for c in corpus()}
-    factors, wrong = {}, []
-    for i, factor in dict(getattr(backend, "conformance_bounds", {})).items():
-        if i not in known:
-            wrong.append(f"conformance_bounds names {i!r}, which is no case{_close(str(i), known)}")
-        elif not 1 < factor <= LOOSEN_CAP:
-            wrong.append(f"conformance_bounds loosens {i!r} by {factor}; expected more than 1 and at most {LOOSEN_CAP}")
-        elif known[i].ulps == 0 and known[i].absolute == 0:
-            wrong.append(f"conformance_bounds loosens {i!r}, which is exact")
-        else:
-            factors[i] = float(factor)
-    return factors, wrong
 
 
 def checked(case: Case, backend: str, factors: dict[str, float]) -> Result:

@@ -11,6 +11,7 @@ from subtensor_conformance.report import Report, Run, case_of
 from subtensor_conformance.repro import script
 from subtensor_conformance.result import Result
 
+TRACEBACK_LINES = 9
 _COLOURS = {"good": "32", "bad": "31;1", "dim": "2", "bold": "1", "warn": "33"}
 
 
@@ -104,7 +105,10 @@ def _failures(run: Run, paint: Paint, stream: TextIO, most: int) -> None:
         stream.write(textwrap.indent(r.message, "  ") + "\n")
         width = shutil.get_terminal_size().columns
         for label, text in (("expected", r.expected), ("got", r.got)):
-            if text:
+            if text and r.kind == "error" and label == "got":  # a traceback: what matters stands last
+                out = "\n".join(text.rstrip().splitlines()[-TRACEBACK_LINES:])
+                stream.write(f"  {paint(label, 'dim')}:\n{textwrap.indent(out, '    ')}\n")
+            elif text:
                 short = textwrap.shorten(" ".join(text.split()), max(60, 2 * width))
                 stream.write(f"  {paint(label, 'dim')}: {short}\n")
         stream.write(f"  {paint('script', 'dim')}:   subtensor-conformance --backend {run.backend} --repro {r.id}\n")

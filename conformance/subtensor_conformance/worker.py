@@ -10,9 +10,10 @@ from typing import Any
 
 from subtensor import plugins
 from subtensor.errors import PluginError
+from subtensor_conformance.declared import bounds, faults, lowering_faults
 from subtensor_conformance.known_bad import PREFIX, installed
 from subtensor_conformance.report import case_of
-from subtensor_conformance.runner import bounds, checked, describe
+from subtensor_conformance.runner import checked, describe
 
 
 def main() -> None:
@@ -35,11 +36,11 @@ def main() -> None:
             send({"fault": str(error)})
             return
         factors, wrong = bounds(backend)
-        send({"about": describe(backend), "declarations": wrong})
+        send({"about": describe(backend), "declarations": [*wrong, *faults(backend)]})
         for case_id in request["ids"]:
             send({"start": case_id})
             send({"result": checked(case_of(case_id), name, factors).as_dict()})
-        send({"end": True})
+        send({"end": True, "declarations": lowering_faults(backend)})
 
 
 if __name__ == "__main__":

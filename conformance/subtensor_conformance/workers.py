@@ -103,9 +103,12 @@ def execute(run: Run, ids: Sequence[str], limit: float, seen: Callable[[Result],
                 break
         how = worker.stop()
         if isinstance(message, dict):  # "end"
+            run.declarations += message["declarations"]
             return
-        if not current:
-            return  # it ended between cases: what is left was not run
+        if not current:  # it ended between cases: what is left was not run
+            if all(i in run.results for i in ids):
+                run.declarations.append(f"the process ended while lowerings were tried: {how}")
+            return
         if message == "late":
             text, kind = f"no result after {limit:.0f} s; the process was ended", "hang"
         else:

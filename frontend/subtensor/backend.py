@@ -79,7 +79,8 @@ class Backend(Protocol):
     def compile(self, program: Program, *, lowerings: Mapping[str, Lowering] = NO_LOWERINGS) -> Executable:
         """Turn a program into something that runs.
 
-        lowerings: op name → lowering, as plugins brought them for this backend.
+        lowerings: op name → lowering, as plugins brought them for this backend: a function of arrays of the backend,
+        with the op's parameters as keywords, that gives the result.
         Raises ``Unsupported`` for a capability that the backend does not declare, and ``PluginError`` for a lowering of
         an op that the backend lowers itself: neither of the two is chosen in silence.
         """
@@ -103,6 +104,8 @@ def backend_fault(backend: object) -> str | None:
 
     The version is looked at first: a mismatch explains whatever else is missing.
     """
+    if isinstance(backend, type):
+        return f"the class {backend.__name__!r} was given, expected an object: {backend.__name__}()"
     version = getattr(backend, "spec_version", None)
     if version is not None and (type(version) is not int or version != SPEC_VERSION):
         older = type(version) is int and version < SPEC_VERSION

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from subtensor.constants import constant
 from subtensor.errors import MissingInputError, Unsupported
 from subtensor.graph import Array, Constant, Op, Params, Variable, define, rebuild, toposort
-from subtensor.indexing import Index
+from subtensor.indexing import Index, Slice
 from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.shared import SharedVariable
@@ -185,7 +185,8 @@ def _expanded(node: Variable, backend: str) -> Variable:
         raise Unsupported(
             node.op.name,
             f"the backend {backend!r} does not run the op {node.op.name!r}, made at {node.place}, and the op has no "
-            "expansion; use another backend, or give it a lowering through a plugin",
+            "expansion; use another backend, give it a lowering through a plugin, or, in the backend itself, run the "
+            "op and add it to its operations",
         )
     simpler = node.op.expand(*node.inputs, **node.params)
     if simpler.name is None:
@@ -435,6 +436,38 @@ def _body(node: Variable, name: str, operations: Collection[str], backend: str) 
 
 
 _DATA = repeat("data")
+
+
+_DIMS = frozenset({"reshape", "broadcast_to", "sum_to"})
+"""Ops whose arguments after the first one are lengths."""
+
+
+def needs_dynamic_shapes(program: Program) -> bool:
+    """Whether shapes depend on more than the shapes of inputs and shared variables: the capability ``dynamic_shapes``.
+
+    That is so where ``flatnonzero`` has a mask, or ``arange``, a bound of a slice, or a length of ``reshape``,
+    ``broadcast_to`` or ``sum_to`` an argument, that is not computed from lengths and constants alone.
+    """
+    static = {slot for slot in range(len(program.types)) if program.known(slot) is not None}
+    for i in program.instructions:
+        if i.op.name == "length" or (i.args and static.issuperset(i.args)):
+            static.add(i.out)
+            continue
+        shaping: Sequence[int] = ()
+        if i.op.name in ("flatnonzero", "arange"):
+            shaping = i.args
+        elif i.op.name in _DIMS:
+            shaping = i.args[1:]
+        elif "index" in i.params:
+            shaping = _bounds(i.params["index"], i.args[1 + is_write(i.node) :])
+        if not static.issuperset(shaping) or (i.body is not None and needs_dynamic_shapes(i.body)):
+            return True
+    return any(not static.issuperset(_bounds(w.index, w.inputs)) for c in program.commits for w in c.writes)
+
+
+def _bounds(index: Index, inputs: Sequence[int]) -> list[int]:
+    """The slots of the bounds of slices that are known at run time."""
+    return [inputs[ref.slot] for part in index.parts if isinstance(part, Slice) for ref in part.refs]
 
 
 class Holder(Protocol):

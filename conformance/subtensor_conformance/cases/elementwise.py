@@ -54,8 +54,8 @@ SPECIAL: dict[str, tuple[float, tuple[Number, ...]]] = {
     "erf": (8, (0.5, -0.25, 2.0, 0.0, INF, -INF, NAN)),
     "erfc": (64, (0.5, -0.25, 2.0, 0.0, INF, -INF, NAN)),
     "erfinv": (64, (0.5, -0.25, 0.9375, 0.0, 1.0, -1.0, NAN)),
-    "gammaln": (64, (0.5, 4.25, 7.0, 30.5, INF, NAN)),
-    "digamma": (64, (0.5, 4.25, 7.0, 30.5, NAN)),
+    "gammaln": (64, (0.5, 4.25, 7.0, 30.5, -0.5, -3.25, 0.0, -1.0, INF, -INF, NAN)),
+    "digamma": (64, (0.5, 4.25, 7.0, 30.5, -0.25, -3.25, 0.0, -0.0, -1.0, INF, NAN)),
 }
 
 PAIRS: tuple[tuple[Number, Number], ...] = (

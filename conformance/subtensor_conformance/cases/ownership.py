@@ -99,3 +99,16 @@ def cases() -> Iterator[Case]:
         calls=shapes,
         tags=("repeat",),
     )
+    ids = tuple(value("int64", [(n * k + 1) % 7 for k in range(40)]) for n in (1, 2, 3))
+    m, n = array("float64", (7, 30), 1), array("float64", (30, 20), 2)
+    for name, outputs in (
+        ("rows", ("table[i] * 2 + 1", "st.sqr(table[i]).sum(axis=1)")),
+        ("written", ("x[i].inc(x[i])", "st.zeros_like(x)[i].inc(1)")),
+        ("product", ("x[i] @ n", "st.exp(x[i]) * x[i]", "st.sort(x[i], axis=1)")),
+    ):
+        yield Case(
+            f"ownership/threads/{name}", inputs=(given("x", m), given("n", n), given("i", ids[0])),
+            shared=(state("table", array("float64", (7, 30), 3)),), outputs=outputs,
+            calls=tuple(Call((array("float64", (7, 30), 4 + k), n, i)) for k, i in enumerate(ids)),
+            ulps=16, addends=30, together=True, tags=("threads", "repeat"),
+        )  # fmt: skip

@@ -131,3 +131,15 @@ def _others() -> Iterator[Case]:
         ),
         tags=("out of bounds", "size 2"),
     )  # fmt: skip
+    for name, updates in (
+        ("rows", (("a", "a[i].inc(y)"), ("b", "b[i].inc(y)"))),
+        ("whole", (("a", "a + 1"), ("b", "b * 2"))),
+        ("rows-and-whole", (("a", "a + y.sum()"), ("b", "b[i].set(y)[0].inc(1)"))),
+        ("swap", (("a", "b"), ("b", "a"))),
+    ):
+        yield Case(
+            f"transaction/interrupted/{name}",
+            inputs=inputs, shared=_tables(), updates=updates, outputs=("a[i].sum()",),
+            calls=(Call((GOOD, Y)), Call((GOOD, Y))),
+            ulps=1, addends=8, interrupted=True, tags=("interrupted",),
+        )  # fmt: skip

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from subtensor import plugins
 from subtensor.errors import BackendNotFoundError
 from subtensor.hookspecs import hookimpl
-from subtensor_conformance.known_bad import curvature, optimizers, state, subsets, training, values
+from subtensor_conformance.known_bad import conduct, curvature, optimizers, state, subsets, training, values
 from subtensor_conformance.known_bad.altered import Altered
 from subtensor_conformance.known_bad.catalogue import ALL, KnownBad
 
@@ -59,6 +59,7 @@ __all__ = [
     "UNMUTATED",
     "Altered",
     "KnownBad",
+    "conduct",
     "curvature",
     "installed",
     "optimizers",

@@ -9,7 +9,7 @@ _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6)
 
 def gammaln(x: float) -> float:
     if math.isinf(x):
-        return math.inf
+        return x  # so does SciPy; C gives plus infinity on either side
     if x <= 0 and x == math.floor(x):
         return math.inf
     return math.lgamma(x)

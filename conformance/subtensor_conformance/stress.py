@@ -1,0 +1,125 @@
+"""Calls from several threads at once, and calls that a KeyboardInterrupt ends."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from subtensor_conformance.compare import Array
+from subtensor_conformance.witness import Failure, Witness
+
+THREADS, ROUNDS = 4, 25
+NEAREST, SPREAD = 120, 40
+"""How many of the last moments of a call are tried one by one, and how many of those before."""
+
+_HERE = __name__.partition(".")[0]
+
+
+def together(run: Any, witness: Witness, calls: Sequence[Sequence[Array]]) -> None:
+    """Make calls of a function without updates in several threads; each must give what it gives alone."""
+    due = [[o.tobytes() for o in run(*arguments)] for arguments in calls]
+    wrong: list[Failure] = []
+    start = threading.Barrier(THREADS)
+
+    def work(number: int) -> None:
+        start.wait()
+        for k in range(number, number + ROUNDS):
+            n = k % len(calls)
+            try:
+                got = run(*calls[n])
+            except Exception as error:  # noqa: BLE001  # whatever a backend raises is its failure
+                wrong.append(Failure("threads", f"call {n} fails beside others: {type(error).__name__}: {error}"))
+                return
+            if [o.tobytes() for o in got] != due[n]:
+                message = f"call {n} gives something else while other threads call"
+                wrong.append(Failure("threads", message, got=repr(got)))
+                return
+
+    interval = sys.getswitchinterval()
+    witness.listens = False
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(THREADS)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        sys.setswitchinterval(interval)
+        witness.listens = True
+    if wrong:
+        raise wrong[0]
+
+
+def interrupted(
+    run: Any, witness: Witness, arguments: Sequence[Array], shared: Mapping[str, Any], before: Mapping[str, Array]
+) -> None:
+    """End a step at many moments, each of them an instruction of Python that the backend is at: what it updates must
+    then hold the old values or the new ones, all together. before: the state before the last call, which is made again.
+    """
+    old = {name: (v.shape, v.tobytes()) for name, v in before.items()}
+
+    def state() -> dict[str, Any]:
+        return {name: ((v := s.get_value()).shape, v.tobytes()) for name, s in shared.items()}
+
+    def step(at: int) -> _Interrupt:
+        for name, s in shared.items():
+            s.set_value(before[name])
+        moments = _Interrupt(witness.backend, at)
+        with suppress(KeyboardInterrupt), moments.waiting():
+            run(*(a.copy() for a in arguments))
+        return moments
+
+    count = step(-1).passed
+    new = state()
+    first = max(0, count - NEAREST)
+    for at in [*range(0, first, max(1, first // SPREAD)), *range(first, count)]:
+        step(at)
+        now = state()
+        if now not in (old, new):
+            each = [f"{n} is {'old' if now[n] == old[n] else 'new' if now[n] == new[n] else 'neither'}" for n in now]
+            raise Failure("torn", f"a KeyboardInterrupt divided the step: {', '.join(each)}")
+    step(-1)
+    if state() != new:
+        raise Failure("torn", "after calls that were interrupted, the step gives something else")
+
+
+class _Interrupt:
+    """Raises KeyboardInterrupt at one of the instructions that a backend's own Python code comes by.
+
+    passed: how many there were.
+    """
+
+    def __init__(self, backend: Any, at: int) -> None:
+        module = type(backend).__module__
+        self.own = module.rpartition(".")[0] if module.startswith(_HERE) else module.partition(".")[0]
+        self.at = at
+        self.passed = 0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        before = sys.gettrace()
+        sys.settrace(self._enter)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+
+    def _enter(self, frame: FrameType, _event: str, _arg: object) -> Any:
+        module = frame.f_globals.get("__name__") or ""
+        # Code that a backend generates has no module; nor has the frontend's own.
+        if f"{module}.".startswith(f"{self.own}.") or (not module and frame.f_code.co_filename != "<subtensor call>"):
+            frame.f_trace_opcodes = True
+            return self._step
+        return None
+
+    def _step(self, _frame: FrameType, event: str, _arg: object) -> Any:
+        if event == "opcode":
+            self.passed += 1
+            if self.passed - 1 == self.at:
+                raise KeyboardInterrupt
+        return self._step
