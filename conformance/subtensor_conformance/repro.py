@@ -17,6 +17,7 @@ Exit status: 0 if the backend does what is due, 1 if not.
 """
 
 import sys
+import threading
 
 import numpy as np
 
@@ -131,6 +132,85 @@ def resumed(who, f, held):
 """
 
 
+TOGETHER = """\
+alone = [[o.tobytes() for o in f(*arguments)] for arguments in calls]
+differ = []
+start = threading.Barrier(4)
+
+
+def work(first):
+    start.wait()
+    for k in range(first, first + 100):
+        n = k % len(calls)
+        try:
+            got = [o.tobytes() for o in f(*calls[n])]
+        except Exception as error:
+            got = repr(error)
+        if got != alone[n]:
+            differ.append(f"call {n}")
+
+
+sys.setswitchinterval(1e-6)
+threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+print(("WRONG" if differ else "ok   "), "calls from four threads give what each gives alone", *differ[:5])
+faults += differ
+"""
+
+INTERRUPTED = """\
+own_code = type(st.plugins.get_backend(BACKEND)).__module__.partition(".")[0]
+
+
+def state():
+    return {name: s.get_value().tobytes() for name, s in held.items()}
+
+
+def interrupted(at):
+    \"\"\"The last call again, ended at an instruction of the backend's own Python code; gives how many it passed.\"\"\"
+    for name, s in held.items():
+        s.set_value(saved[name])
+    passed = 0
+
+    def each(frame, event, arg):
+        nonlocal passed
+        if event == "opcode":
+            passed += 1
+            if passed - 1 == at:
+                raise KeyboardInterrupt
+        return each
+
+    def enter(frame, event, arg):
+        module = frame.f_globals.get("__name__") or ""
+        generated = not module and frame.f_code.co_filename != "<subtensor call>"
+        if module.partition(".")[0] == own_code or generated:
+            frame.f_trace_opcodes = True
+            return each
+
+    sys.settrace(enter)
+    try:
+        f(*kept)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(None)
+    return passed
+
+
+count = interrupted(-1)
+whole = [{name: v.tobytes() for name, v in saved.items()}, state()]
+torn = []
+for at in range(count):
+    interrupted(at)
+    if state() not in whole:
+        torn.append(at)
+print(("WRONG" if torn else "ok   "), f"a KeyboardInterrupt at {count} moments never divides the step", *torn[:5])
+faults += torn
+"""
+
+
 def _calls(case: Case) -> list[str]:
     lines: list[str] = []
     expectation = Expectation(case)
@@ -138,7 +218,7 @@ def _calls(case: Case) -> list[str]:
         if call.raises is None:
             expectation.set(call)
         lines += [f"{name}.set_value({_array(v)})" for name, v in call.sets]
-        if case.resume and n == len(case.calls) - 1:
+        if (case.resume or case.interrupted) and n == len(case.calls) - 1:
             lines += [_held(case), "saved = {name: s.get_value() for name, s in held.items()}"]
         arguments = ", ".join(_array(v) for v in call.arguments)
         if call.raises is not None:
@@ -162,6 +242,11 @@ def _calls(case: Case) -> list[str]:
         lines += _state(case, f"call {n}: the new ", expectation)
     if case.resume:
         lines.append(RESUMED)
+    if case.interrupted:
+        lines.append(INTERRUPTED)
+    if case.together:
+        calls = (", ".join(map(_array, call.arguments)) for call in case.calls)
+        lines += [f"calls = [{', '.join(f'[{c}]' for c in calls)}]", TOGETHER]
     if case.flush:
         expectation.flush()
         lines += ["step.flush(BACKEND)", *_state(case, "after the flush: ", expectation)]

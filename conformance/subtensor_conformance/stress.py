@@ -12,7 +12,7 @@ from typing import Any
 from subtensor_conformance.compare import Array
 from subtensor_conformance.witness import Failure, Witness
 
-THREADS, ROUNDS = 4, 25
+THREADS, ROUNDS = 4, 100
 NEAREST, SPREAD = 120, 40
 """How many of the last moments of a call are tried one by one, and how many of those before."""
 

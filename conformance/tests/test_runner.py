@@ -216,6 +216,28 @@ def test_a_script_reproduces_a_case_on_its_own(case_id, tmp_path):
     assert "WRONG" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("case_id", "name"),
+    [("ownership/threads/written", "buffer-shared"), ("transaction/interrupted/rows", "commits-one-by-one")],
+)
+def test_a_script_reproduces_threads_and_interrupts(case_id, name, tmp_path):
+    (case,) = plan(ids=(case_id,))
+    good = tmp_path / "good.py"
+    good.write_text(script(case, "numpy"))
+    done = subprocess.run([sys.executable, str(good)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    bad = tmp_path / "bad.py"
+    bad.write_text(
+        "import subtensor_conformance.known_bad as k\n"
+        f"bad = k.installed({name!r})\nbad.__enter__()\n"
+        + script(case, f"known-bad:{name}").replace('.__module__.partition(".")[0]', '.__module__.rpartition(".")[0]')
+        .replace('module.partition(".")[0] == own_code', "module.startswith(own_code)")
+    )  # fmt: skip
+    done = subprocess.run([sys.executable, str(bad)], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "WRONG" in done.stdout
+
+
 def test_observed_arrays_survive_the_journey():
     from subtensor_conformance.result import decode, encode
 
