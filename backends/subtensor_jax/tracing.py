@@ -73,7 +73,8 @@ class Trace:
         return constant.astype(dtype_of(constant.dtype.name), copy=False)
 
     def is_known(self, slot: int) -> bool:
-        return slot in self.known or self.program.known(slot) is not None or self.binding.static[slot]
+        static = self.binding.static[slot] and slot not in self.values
+        return static or slot in self.known or self.program.known(slot) is not None
 
     def number(self, slot: int) -> Any:
         """The value in a slot that is known while tracing: a NumPy array or scalar."""
@@ -106,11 +107,15 @@ class Trace:
 
     def run(self, instructions: Sequence[Instruction]) -> None:
         for i in instructions:
-            if not self.binding.static[i.out]:
+            if not self.binding.static[i.out] or self._is_from_before(i):
                 value = self.values[i.out] = self.lowered(i)
                 self._carry(i)
                 taken = i.args if i.op.name != "subtensor" else ()  # which reads what it gives
                 self.work.touch(value, *(self.values[a] for a in taken if a in self.values))
+
+    def _is_from_before(self, i: Instruction) -> bool:
+        """Whether it takes a length that an earlier stage gives as a value, and that nothing here must know."""
+        return any(a in self.values and a not in self.known and self.binding.static[a] for a in i.args)
 
     def _carry(self, i: Instruction) -> None:
         """Note the bound of what is only moved about."""

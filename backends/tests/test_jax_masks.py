@@ -167,3 +167,22 @@ def test_the_rewrites_can_be_left_out():
     f = st.function([x], x[x > 0].max(), backend="jax", rewrites=["-masks"])
     assert len(f._execute.binding.stages) == 2
     assert f([[1.0, 3.0], [-1.0, 2.0]]) == 3
+
+
+@pytest.mark.parametrize(
+    "selected",
+    [
+        lambda x, k: x[:, :k][x[:, :k] > 0],
+        lambda x, k: x[:, k:3][x[:, k:3] > 0].sum(),
+        lambda x, k: x[:, :k][x[:, :k] > 0][st.shape(x[:, :k])[1] - 1],
+        lambda x, k: st.broadcast_to(x[:, :k][x[:, :k] > 0].sum(), (st.shape(x[:, :k])[1],)),
+    ],
+    ids=["elements", "sum", "position", "length"],
+)
+def test_lengths_of_an_earlier_stage_are_values_in_a_later_one(selected):
+    k = st.lscalar("k")
+    node = selected(x, k)
+    run, due = (st.function([x, k], node, backend=b) for b in ("jax", "numpy"))
+    given = np.arange(12.0).reshape(4, 3) - 4
+    for n in (1, 2, 3, 2):
+        np.testing.assert_array_equal(run(given, n), due(given, n))

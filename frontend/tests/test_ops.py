@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 
+import numpy as np
 import pytest
 from catalogue import ALL_FUNCTIONS, ALL_OPS, BY_NAME, CASES
 from gradcases import differentiated_ops
 from opcases import build, check_constants, check_values, ops_of
 
 import subtensor as st
+from subtensor.errors import DomainError, ShapeError
 
 ELSEWHERE = {
     "clone": "test_peers_programs.py",
@@ -57,3 +59,35 @@ def test_every_public_function_is_documented(name):
 def test_every_public_function_is_exported(name):
     assert getattr(st, name) is ALL_FUNCTIONS[name]
     assert name in st.__all__
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 5])
+@pytest.mark.parametrize(
+    ("shift", "axis"), [((1, 2), 0), (1, (0, 1)), ((1, 2), (0, 1)), ((1, -2), None), (np.array([3]), (0, 1)), ((), 0)]
+)
+def test_roll_pairs_shifts_and_axes_as_numpy_does(rows, shift, axis):
+    x, data = st.matrix("x"), np.arange(2.0 * rows).reshape(rows, 2)
+    np.testing.assert_array_equal(st.function([x], st.roll(x, shift, axis))(data), np.roll(data, shift, axis))
+
+
+def test_roll_by_a_vector_of_unknown_length_adds_up():
+    x, n, data = st.matrix("x"), st.lvector("n"), np.arange(10.0).reshape(5, 2)
+    np.testing.assert_array_equal(st.function([x, n], st.roll(x, n, 0))(data, [1, 2]), np.roll(data, 3, 0))
+    with pytest.raises(ShapeError, match="vector of unknown length, for 2 axes"):
+        st.roll(x, n, (0, 1))
+    with pytest.raises(ShapeError, match="2 shifts for 3 axes"):
+        st.roll(st.tensor3(), (1, 2), (0, 1, 2))
+
+
+def test_repeats_are_one_for_each_or_one_for_all_and_not_negative():
+    x, n, data = st.matrix("x"), st.lvector("n"), np.arange(6.0).reshape(3, 2)
+    f = st.function([x, n], st.repeat(x, n, axis=0))
+    for each in ([2], [2, 0, 1], [0], [0, 0, 0]):
+        np.testing.assert_array_equal(f(data, each), np.repeat(data, each, axis=0))
+    for bad, error in (([1, 2], ShapeError), ([2, -1, 0], DomainError), ([-1], DomainError)):
+        with pytest.raises(error):
+            f(data, bad)
+    nothing = st.function([x], st.repeat(x, [], axis=0))
+    assert nothing(data[:0]).shape == (0, 2)
+    with pytest.raises(ShapeError):
+        nothing(data)

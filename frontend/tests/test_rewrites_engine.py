@@ -15,6 +15,7 @@ from subtensor.rewrites.patterns import P, letters, matches
 
 ALL = Selection.of(True)
 I64 = np.int64
+ONES = st.constant(np.ones((2, 3)))
 
 
 def test_page_is_current():
@@ -308,3 +309,23 @@ def test_a_promise_turns_set_into_inc():
     assert after.op.name == "inc_subtensor"
     with pytest.raises(st.DTypeError, match="expected integers"):
         st.assume_unique(st.vector())
+
+
+@pytest.mark.parametrize(
+    ("expression", "rows", "k", "error"),
+    [
+        (lambda x, k: st.broadcast_to(ONES, x.shape), 4, 1, "ShapeError"),
+        (lambda x, k: st.ones((k,)).sum(), 1, -3, "DomainError"),
+        (lambda x, k: st.broadcast_to(ONES[0], (k,)).sum(), 1, 5, "ShapeError"),
+        (lambda x, k: st.repeat(x, [1, 2], axis=0), 3, 1, "ShapeError"),
+        (lambda x, k: st.broadcast_to(ONES, x.shape)[0] * 0, 4, 1, "ShapeError"),
+        (lambda x, k: st.broadcast_to(ONES, x.shape) + ONES, 4, 1, "ShapeError"),
+        (lambda x, k: (st.broadcast_to(ONES, x.shape) * st.broadcast_to(ONES, x.shape))[1], 4, 1, "ShapeError"),
+    ],
+    ids=["broadcast", "negative length", "length of a constant", "repeat", "row", "sum", "row of a product"],
+)
+def test_a_shape_that_holds_only_if_nothing_fails_proves_nothing(expression, rows, k, error):
+    x, n = st.matrix("x"), st.lscalar("k")
+    f = st.function([x, n], expression(x, n), on_unused_input="ignore")
+    with pytest.raises(getattr(st.errors, error)):
+        f(np.ones((rows, 3)), k)

@@ -190,6 +190,8 @@ def tile(x: Any, reps: Any, ndim: int | None = None) -> Variable:
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
     """Each element (or slice along `axis`) of x repeated; `repeats` a number or one number for each."""
     x, times = as_tensor(x), as_tensor(repeats)
+    if times.type.shape == (0,):  # whatever the dtype of nothing
+        times = cast(times, INDEX)
     if axis is None:
         x, axis = flatten(x), 0
     axis = normalize_axis(axis, x.ndim, "repeat")
@@ -197,9 +199,10 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Variable:
         raise DTypeError(f"repeat: {times!r} is not a number of repetitions; expected an integer scalar or vector")
     times = cast(times, INDEX)
     if times.ndim == 1 and times.type.shape != (1,):
-        ends = call("cumsum", broadcast_to_dims(times, [length(x, axis)]), 0)
-        total = call("sum", times)
-        source = call("searchsorted", ends, call("arange", total), side="right")
+        each = broadcast_to_dims(times, [length(x, axis)])
+        total = call("where", call("any", call("less", each, 0)), -1, call("sum", each))
+        ones = broadcast_to_dims(constant(1), [total])  # which refuses a negative length
+        source = call("searchsorted", call("cumsum", each, 0), call("cumsum", ones, 0) - 1, side="right")
         return call("take", x, source, axis=axis)
     if times.ndim == 1:
         times = times[0]
@@ -220,20 +223,39 @@ def flip(x: Any, axis: Any = None) -> Variable:
 
 @public
 def roll(x: Any, shift: Any, axis: Any = None) -> Variable:
-    """x shifted cyclically along `axis`, or along its flattened form where None; several axes take a shift each."""
+    """x shifted cyclically along `axis`, or along its flattened form where None.
+
+    Several shifts, several axes, or both take one another in turn, where there are as many or one; shifts along one
+    axis add up.
+    """
     x = as_tensor(x)
-    if isinstance(axis, list | tuple):
-        shifts = list(shift) if isinstance(shift, list | tuple) else [shift] * len(axis)
-        if len(shifts) != len(axis):
-            raise ShapeError(f"roll: {counted(len(shifts), 'shift')} for {counted(len(axis), 'axis')}; expected equal")
-        rolled: Variable = x
-        for each, along in zip(shifts, axis, strict=True):
-            rolled = roll(rolled, each, along)
-        return rolled
     if axis is None:
-        flat = roll(flatten(x), shift, 0)
-        return reshape(flat, lengths(x))
-    axis = normalize_axis(axis, x.ndim, "roll")
-    n = length(x, axis)
-    source = call("mod", call("arange", n) - shift, call("maximum", n, 1))
-    return call("take", x, source, axis=axis)
+        return reshape(roll(flatten(x), shift, 0), lengths(x))
+    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    shifts = _shifts(shift, len(axes))
+    if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
+        raise ShapeError(f"roll: {counted(len(shifts), 'shift')} for {counted(len(axes), 'axis')}; expected equal")
+    pairs = max(len(shifts), len(axes)) if shifts and axes else 0
+    for k in range(pairs):
+        along = normalize_axis(axes[k % len(axes)], x.ndim, "roll")
+        n = length(x, along)
+        source = call("mod", call("arange", n) - shifts[k % len(shifts)], call("maximum", n, 1))
+        x = call("take", x, source, axis=along)
+    return x
+
+
+def _shifts(shift: Any, axes: int) -> list[Any]:
+    """One shift for each axis, or one for all. A vector of unknown length is for one axis, where it adds up."""
+    if isinstance(shift, list | tuple):
+        return list(shift)
+    node = as_tensor(shift)
+    if node.ndim > 1:
+        raise ShapeError(f"roll: shift has {counted(node.ndim, 'axis')}; expected a number, or one for each axis")
+    if node.ndim == 0:
+        return [node]
+    n = node.type.shape[0]
+    if n is not None:
+        return [node[k] for k in range(n)]
+    if axes != 1:
+        raise ShapeError(f"roll: shift is a vector of unknown length, for {counted(axes, 'axis')}; expected a tuple")
+    return [call("sum", node)]

@@ -11,9 +11,9 @@ from subtensor.graph import OPS, Constant, Variable, constant_node
 from subtensor.operators import call
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.rewrites.engine import rule
-from subtensor.rewrites.facts import cannot_fail, never_minus_zero
+from subtensor.rewrites.facts import cannot_fail, is_nonnegative, never_minus_zero
 from subtensor.rewrites.patterns import P, equation, letters
-from subtensor.rewrites.shapes import fits_within, is_single, length_of, same_length, same_shape, uniform
+from subtensor.rewrites.shapes import fits_within, has_lengths, is_single, length_of, same_length, uniform
 from subtensor.types import is_discrete, is_float
 
 CANONICAL = ("canonical",)
@@ -306,9 +306,7 @@ def _broadcast_twice(node: Variable) -> Variable | None:
     inner = node.inputs[0]
     if inner.op is _broadcast_to and cannot_fail(inner) and None not in node.type.shape:
         return broadcast_to_dims(inner.inputs[0], list(node.inputs[1:]))
-    if same_shape(inner, node):
-        return inner
-    return None
+    return inner if has_lengths(inner, node.inputs[1:]) else None
 
 
 @rule("expand_broadcast", "expand_dims(broadcast_to(x, N), A) = broadcast_to(expand_dims(x, A), N with ones)",
@@ -324,10 +322,12 @@ def _expand_broadcast(node: Variable) -> Variable | None:
 
 
 @rule("sum_of_broadcast", "sum(broadcast_to(c, n)) = c * n", ["sum"], keeps="rounding", tags=(*CANONICAL, "broadcast"),
-      when="c is a finite scalar constant")  # fmt: skip
+      when="c is a finite scalar constant; n surely is not negative")  # fmt: skip
 def _sum_of_broadcast(node: Variable) -> Variable | None:
     inner = node.inputs[0]
-    if inner.op is not _broadcast_to or node.ndim:
+    if inner.op is not _broadcast_to or node.ndim or not is_single(inner.inputs[0]):
+        return None
+    if not all(map(is_nonnegative, inner.inputs[1:])):
         return None
     c = uniform(inner)
     if c is None or not np.isfinite(c.data).all():

@@ -394,7 +394,7 @@ def _step_cannot_fail(node: Variable) -> bool:
         wide = [i for i in node.inputs if not is_single(i)]
         return name != "power" and all(same_shape(i, wide[0]) for i in wide)
     if name == "broadcast_to":
-        return None not in node.type.shape and None not in node.inputs[0].type.shape
+        return all(isinstance(d, Constant) for d in node.inputs[1:]) and None not in node.inputs[0].type.shape
     if name == "arange":
         return _counts_up(node)
     if node.op is get_op:

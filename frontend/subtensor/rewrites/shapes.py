@@ -5,7 +5,7 @@ Every answer of True is a proof; False means only that none was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
 from subtensor.graph import OPS, Constant, Variable, constant_node
@@ -69,15 +69,37 @@ def _deciding(x: Variable, axis: int) -> list[tuple[Variable, int]]:
 
 def same_length(x: Variable, i: int, y: Variable, j: int) -> bool:
     """Whether two axes surely have one length."""
-    a, b = x.type.shape[i], y.type.shape[j]
+    a, b = _certain(x, i), _certain(y, j)
     if a is not None and b is not None:
         return a == b
     return a is None and b is None and (length(x, i) is length(y, j) or length_of(x, i) is length_of(y, j))
 
 
+def _certain(x: Variable, axis: int) -> int | None:
+    """The static length of an axis. That of a broadcast to a length that is not known says only: if it succeeds."""
+    if x.op is not None and x.op.name == "broadcast_to" and not isinstance(x.inputs[1 + axis], Constant):
+        return None
+    return x.type.shape[axis]
+
+
 def same_shape(x: Variable, y: Variable) -> bool:
     """Whether two nodes surely have one shape."""
     return x is y or (x.ndim == y.ndim and all(same_length(x, i, y, i) for i in range(x.ndim)))
+
+
+def has_lengths(x: Variable, dims: Sequence[Variable]) -> bool:
+    """Whether `dims` surely are the lengths of x. What x.type says of a result counts only where the result exists."""
+
+    def same(n: int | None, axis: int, d: Variable) -> bool:
+        if isinstance(d, Constant):
+            return n == d.data
+        if n is not None:
+            return False
+        asked = length_of(d.inputs[0], d.params["axis"]) if d.op is _length_op else d
+        return asked is length(x, axis) or asked is length_of(x, axis)
+
+    pairs = zip(x.type.shape, dims, strict=False)
+    return len(dims) == x.ndim and all(same(n, axis, d) for axis, (n, d) in enumerate(pairs))
 
 
 def fits_within(s: Variable, x: Variable) -> bool:
