@@ -135,6 +135,8 @@ REFUSED = [
     (lambda: st.einsum("ij", x, y), st.ShapeError, "einsum: 'ij' has 1 term for 2 operands"),
     (lambda: st.einsum("i->i", x), st.ShapeError, "einsum: the term 'i' of 'i->i' does not fit"),
     (lambda: st.einsum("ij->k", x), st.ShapeError, "einsum: the output 'k'"),
+    (lambda: st.einsum("ii", x), st.ShapeError, "einsum: 'ii': axes 'i' of x have lengths 2 and 3; expected equal"),
+    (lambda: st.einsum("jii->i", x[None]), st.ShapeError, "einsum: 'jii->i': axes 'i' of .* have lengths 2 and 3"),
     (lambda: st.einsum(x, [0]), st.DTypeError, "expected a string such as"),
     (lambda: st.batched_dot(s, x), st.ShapeError, "batched_dot: a scalar has no batch axis"),
     (lambda: st.kron(y, y), st.ShapeError, "kron: got 1 and 1 axes"),
@@ -161,7 +163,9 @@ REFUSED = [
     (lambda: st.concatenate([]), st.ShapeError, "concatenate: got no tensors"),
     (lambda: st.concatenate([s, s]), st.ShapeError, "scalars have no axis to join along; use stack"),
     (lambda: st.stack([x, x.T]), st.ShapeError, "stack: axis 0 of x is 2"),
-    (lambda: st.split(y, 3), st.ShapeError, "split: axis 0 of y has length 4, not a multiple of 3"),
+    (lambda: st.split(y, 3), st.ShapeError, "split: axis 0 of y has length 4, not a multiple of 3; give positions"),
+    (lambda: st.split(y, 0), st.DomainError, "split: 0 parts of y; expected 1 or more"),
+    (lambda: st.split(st.vector("v"), -2), st.DomainError, "split: -2 parts of v; expected 1 or more"),
     (lambda: st.repeat(y, 1.5), st.DTypeError, "repeat: .* is not a number of repetitions"),
     (lambda: st.roll(x, (1, 2, 3), (0, 1)), st.ShapeError, "roll: 3 shifts for 2 axes"),
     (lambda: st.sum(x, axis=2), st.ShapeError, "sum: axis 2 is out of bounds for 2 dimensions"),
@@ -180,6 +184,9 @@ REFUSED = [
     (lambda: st.searchsorted(x, 1.0), st.ShapeError, "searchsorted: x has 2 axes; expected a vector"),
     (lambda: st.searchsorted(y, 1.0, side="middle"), st.DTypeError, "searchsorted: side='middle'"),
     (lambda: st.bincount(y), st.DTypeError, "bincount: .* expected an integer vector"),
+    (lambda: st.bincount(i, x), st.ShapeError, "bincount: the weights .* have 2 axes; expected one weight for each"),
+    (lambda: st.diff(x, n=-1), st.DomainError, "diff: n=-1 for x; expected 0 or more"),
+    (lambda: b >= 2**70, st.DTypeError, "greater_equal: Python integer 1180591620717411303424 is out of bounds"),
     (lambda: st.specify_shape(x, (2, 4)), st.ShapeError, "axis 1 of x is 3; expected 4"),
     (lambda: st.specify_shape(x, (2,)), st.ShapeError, "specify_shape: 1 axis given for x, which has 2"),
     (lambda: st.cast(x, "float12"), st.DTypeError, "'float12' is not a dtype"),
@@ -223,6 +230,31 @@ def test_refusals_at_run_time(node, error, match):
     run = st.function([p, q], node, on_unused_input="ignore")
     with pytest.raises(error, match=match):
         run(ONE, TWO)
+
+
+AGREE = [
+    (
+        lambda x: st.split(x, 2),
+        [(3, 2), (1, 2), (3, 0)],
+        (4, 0),
+        "split: axis 0 of p has length [31], not a multiple of 2",
+    ),
+    (lambda x: st.split(x, 3, axis=1)[0].sum(), [(2, 4), (0, 2)], (0, 3), "split: axis 1 of p has length [42], not a"),
+    (lambda x: st.einsum("ii", x), [(3, 2), (1, 3), (2, 1), (0, 1)], (0, 0), "'ii': axes 'i' of p have lengths"),
+    (lambda x: st.einsum("ii,ij->j", x, x), [(3, 2), (1, 2)], (2, 2), "'ii,ij->j': axes 'i' of p have lengths . and "),
+    (lambda x: st.bincount(st.cast(x[0], "int64"), x[:, 0]), [(1, 2), (3, 2)], (3, 3), "reshape: "),
+]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "jax"])
+@pytest.mark.parametrize("rewrites", [True, False])
+@pytest.mark.parametrize(("make", "shapes", "good", "match"), AGREE, ids=range(len(AGREE)))
+def test_lengths_that_must_agree_at_run_time(make, shapes, good, match, backend, rewrites):
+    run = st.function([p], make(p), backend=backend, rewrites=rewrites)
+    run(np.zeros(good))
+    for shape in shapes:
+        with pytest.raises(st.ShapeError, match=match):
+            run(np.zeros(shape))
 
 
 def test_refused_numbers_at_run_time():

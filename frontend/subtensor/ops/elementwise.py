@@ -21,6 +21,7 @@ from subtensor.types import (
     float_dtype,
     is_discrete,
     is_float,
+    is_integer,
     result_dtype,
 )
 
@@ -286,7 +287,7 @@ for _op in (arctanh, erf, erfc, erfinv, gammaln, digamma, rint):
     publish(_op.name, _unary(_op, "float"))
 for _op, _aliases in ((neg, ("negative",)), (sign, ("sgn",))):
     publish(_op.name, _unary(_op, "number"), *_aliases)
-publish("abs", _unary(abs_, "any"), "abs_", "absolute", "fabs")
+publish("abs", _unary(abs_, "any"), "abs_", "absolute")
 
 
 def _rounding(op: Op) -> Callable[[Any], Variable]:
@@ -303,16 +304,53 @@ for _op in (floor, ceil, trunc):
     publish(_op.name, _rounding(_op))
 
 
-def _binary(op: Op, refuse: tuple[str, ...] = (), flip: bool = False) -> Callable[[Any, Any], Variable]:
+def _binary(op: Op, refuse: tuple[str, ...] = ()) -> Callable[[Any, Any], Variable]:
     def function(x: Any, y: Any) -> Variable:
         x, y = promoted(op.name, x, y)
         if x.dtype in refuse or (refuse == ("float",) and is_float(x.dtype)):
             raise DTypeError(f"{op.name}: {x.label} and {y.label} are {x.dtype}, for which it is not defined; cast one")
-        return op(y, x) if flip else op(x, y)
+        return op(x, y)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = f"Elementwise ``{op.name}`` of x and y, broadcast and promoted as in NumPy."
     return function
+
+
+def _comparison(name: str, op: Op, flip: bool = False) -> Callable[[Any, Any], Variable]:
+    def function(x: Any, y: Any) -> Variable:
+        a, b = (y, x) if flip else (x, y)
+        decided = _beyond(op, a, b)
+        return op(*promoted(name, a, b)) if decided is None else decided
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = (
+        f"Elementwise ``{name}`` of x and y, broadcast and promoted as in NumPy; Python integers that an integer dtype "
+        "does not hold are compared exactly."
+    )
+    return function
+
+
+def _beyond(op: Op, a: Any, b: Any) -> Variable | None:
+    """``op(a, b)`` where one is a Python integer outside the dtype of the other, an integer; None elsewhere.
+
+    All elements are then on one side: the comparison with that end of the dtype, which they do not pass, says so.
+    """
+    for value, other, comes_first in ((a, b, True), (b, a, False)):
+        if type(value) is not int or is_weak(other):
+            continue
+        x = as_tensor(other)
+        if not is_integer(x.dtype):
+            continue
+        bits = int(x.dtype.lstrip("uint"))
+        low, high = (0, 2**bits - 1) if x.dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        if low <= value <= high:
+            continue
+        end = constant(high if value > high else low, dtype=x.dtype)
+        holds = op is not equal and comes_first == (value < low)
+        if value > high:
+            return less_equal(x, end) if holds else less(end, x)
+        return less_equal(end, x) if holds else less(x, end)
+    return None
 
 
 def _any_number(op: Op) -> Callable[..., Variable]:
@@ -336,11 +374,11 @@ publish("subtract", _binary(subtract, refuse=("bool",)), "sub")
 publish("multiply", _any_number(multiply), "mul")
 publish("maximum", _binary(maximum))
 publish("minimum", _binary(minimum))
-publish("less", _binary(less), "lt")
-publish("less_equal", _binary(less_equal), "le")
-publish("greater", _binary(less, flip=True), "gt")
-publish("greater_equal", _binary(less_equal, flip=True), "ge")
-publish("equal", _binary(equal), "eq")
+publish("less", _comparison("less", less), "lt")
+publish("less_equal", _comparison("less_equal", less_equal), "le")
+publish("greater", _comparison("greater", less, flip=True), "gt")
+publish("greater_equal", _comparison("greater_equal", less_equal, flip=True), "ge")
+publish("equal", _comparison("equal", equal), "eq")
 publish("and_", _binary(and_, refuse=("float",)), "bitwise_and")
 publish("or_", _binary(or_, refuse=("float",)), "bitwise_or")
 publish("xor", _binary(xor_, refuse=("float",)), "bitwise_xor")
@@ -416,8 +454,8 @@ def arctan2_(y: Any, x: Any) -> Variable:
 
 @public(aliases=("neq", "ne"))
 def not_equal(x: Any, y: Any) -> Variable:
-    """Elementwise ``!=`` (the operator itself is identity)."""
-    return invert(_equal(x, y))
+    """Elementwise ``!=`` (the operator itself is identity); Python integers as in ``equal``."""
+    return invert(call("equal", x, y))
 
 
 @public(aliases=("bitwise_not", "bitwise_invert"))

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from subtensor.constants import as_tensor, constant
-from subtensor.errors import DTypeError, ShapeError, counted
+from subtensor.errors import DomainError, DTypeError, ShapeError, counted
 from subtensor.graph import Argument, Cotangent, Length, Variable, define
 from subtensor.operators import call, public
 from subtensor.ops.elementwise import cast
@@ -16,6 +16,7 @@ from subtensor.ops.shape import (
     atleast_1d,
     atleast_2d,
     broadcast_to_dims,
+    checked_length,
     expand_dims,
     flatten,
     length,
@@ -139,7 +140,11 @@ def vstack(arrays: Any) -> Variable:
 
 @public
 def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
-    """x cut along an axis. ``split(x, 3)`` or ``split(x, [2, 5])`` as in NumPy; ``split(x, sizes, n)`` as in Theano."""
+    """x cut along an axis. ``split(x, 3)`` or ``split(x, [2, 5])`` as in NumPy; ``split(x, sizes, n)`` as in Theano.
+
+    ``split(x, n)`` raises DomainError where n is less than 1, and ShapeError where n does not divide the length: while
+    the graph is built, or at the call where only that shows the length.
+    """
     x = as_tensor(x)
     axis = normalize_axis(axis, x.ndim, "split")
     before = [slice(None)] * axis
@@ -151,14 +156,28 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
         for i in range(n_splits):
             edges.append(sizes[i] + edges[-1])
     elif isinstance(splits_size, int):
-        known = x.type.shape[axis]
-        if known is not None and known % splits_size:
-            raise ShapeError(f"split: axis {axis} of {x.label} has length {known}, not a multiple of {splits_size}")
-        step = total // splits_size
-        edges = [step * i for i in range(splits_size)] + [total]
+        edges = _equal_parts(x, axis, splits_size)
     else:
         edges = [0, *splits_size, total]
     return [x[(*before, slice(a, b))] for a, b in pairwise(edges)]
+
+
+def _equal_parts(x: Variable, axis: int, n: int) -> list[Any]:
+    """Where n parts of one length begin and end."""
+    if n < 1:
+        raise DomainError(f"split: {n} parts of {x.label}; expected 1 or more, or a list of positions")
+    at = f"axis {axis} of {x.label}"
+
+    def refusal(have: int, _: int) -> str:
+        return f"split: {at} has length {have}, not a multiple of {n}; give positions for unequal parts"
+
+    known, total = x.type.shape[axis], length(x, axis)
+    if known is not None:
+        checked_length(total, constant(known // n * n), at, refusal)
+        return [known // n * i for i in range(n + 1)]
+    total = checked_length(total, total // n * n, f"{at} in {n} equal parts", refusal) if n > 1 else total
+    step = total // n
+    return [0, *(step * i if i > 1 else step for i in range(1, n)), total]
 
 
 # --- repetition and reordering
@@ -228,20 +247,20 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Variable:
     Several shifts, several axes, or both take one another in turn, where there are as many or one; shifts along one
     axis add up.
     """
-    x = as_tensor(x)
+    node = as_tensor(x)
     if axis is None:
-        return reshape(roll(flatten(x), shift, 0), lengths(x))
+        return reshape(roll(flatten(node), shift, 0), lengths(node))
     axes = list(axis) if isinstance(axis, list | tuple) else [axis]
     shifts = _shifts(shift, len(axes))
     if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
         raise ShapeError(f"roll: {counted(len(shifts), 'shift')} for {counted(len(axes), 'axis')}; expected equal")
     pairs = max(len(shifts), len(axes)) if shifts and axes else 0
     for k in range(pairs):
-        along = normalize_axis(axes[k % len(axes)], x.ndim, "roll")
-        n = length(x, along)
+        along = normalize_axis(axes[k % len(axes)], node.ndim, "roll")
+        n = length(node, along)
         source = call("mod", call("arange", n) - shifts[k % len(shifts)], call("maximum", n, 1))
-        x = call("take", x, source, axis=along)
-    return x
+        node = call("take", node, source, axis=along)
+    return node
 
 
 def _shifts(shift: Any, axes: int) -> list[Any]:

@@ -9,7 +9,8 @@ from subtensor.constants import promoted
 from subtensor.errors import DTypeError, ShapeError, counted
 from subtensor.graph import Argument, Cotangent, Length, Variable, define
 from subtensor.operators import call, public
-from subtensor.ops.shape import expand_dims, length, product, reshape, squeeze, swapaxes
+from subtensor.ops.selection import diagonal_of
+from subtensor.ops.shape import checked_length, expand_dims, length, product, reshape, squeeze, swapaxes
 from subtensor.types import Dim, TensorType, broadcast_shapes, normalize_axis
 
 # --- matmul: both operands have at least two axes
@@ -223,12 +224,13 @@ def einsum(subscripts: str, *operands: Any, optimize: Any = None) -> Variable:
     """Sums of products in Einstein's notation, as ``numpy.einsum`` with a subscripts string.
 
     Repeated labels within an operand take its diagonal; ``...`` stands for leading axes, of equal length in all
-    operands. Raises ShapeError for a malformed string and for lengths that differ.
+    operands. Raises ShapeError for a malformed string and for lengths that differ, those of a repeated label included:
+    while the graph is built, or at the call where only that shows the lengths.
     """
     nodes = promoted("einsum", *operands)
     terms, out = _einsum_terms(subscripts, nodes)
     pairs = [
-        _einsum_single(term, x, out + "".join(terms[:i] + terms[i + 1 :]))
+        _einsum_single(subscripts, term, x, out + "".join(terms[:i] + terms[i + 1 :]))
         for i, (term, x) in enumerate(zip(terms, nodes, strict=True))
     ]
     while len(pairs) > 1:
@@ -284,14 +286,29 @@ def _einsum_terms(subscripts: str, nodes: Sequence[Variable]) -> tuple[list[str]
     return written, out
 
 
-def _einsum_single(term: str, x: Variable, elsewhere: str) -> tuple[str, Variable]:
+def _einsum_single(subscripts: str, term: str, x: Variable, elsewhere: str) -> tuple[str, Variable]:
     """An operand with its repeated labels taken along the diagonal and its private ones summed."""
+    label = x.label
     for letter in dict.fromkeys(term):
         while term.count(letter) > 1:
             i, j = _first_two(term, letter)
-            x = call("diagonal", x, 0, i, j)
+            x = diagonal_of(x, (i, j), _common_length(subscripts, letter, label, length(x, i), length(x, j)))
             term = "".join(c for k, c in enumerate(term) if k not in (i, j)) + letter
     return _drop(term, x, set(elsewhere))
+
+
+def _common_length(subscripts: str, letter: str, label: str, m: Variable, n: Variable) -> Variable:
+    """The length of two axes of an operand that have one label; raises ShapeError where it differs."""
+    if m is n:
+        return m
+    where = f"einsum: {subscripts!r}: axes {letter!r} of {label}"
+
+    def refusal(less: int, more: int) -> str:
+        return f"{where} have lengths {less} and {more}; expected equal: slice the longer axis first"
+
+    if m.known is not None and n.known is not None:
+        raise ShapeError(refusal(*sorted((int(m.known), int(n.known)))))
+    return checked_length(call("minimum", m, n), call("maximum", m, n), where, refusal)
 
 
 def _first_two(term: str, letter: str) -> tuple[int, int]:

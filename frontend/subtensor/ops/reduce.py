@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from subtensor.constants import as_tensor, constant
+from subtensor.constants import as_tensor, constant, is_weak
 from subtensor.errors import DomainError, DTypeError, ShapeError
 from subtensor.graph import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define, static_dims
 from subtensor.operators import call, public
@@ -298,13 +298,19 @@ def mean_(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -
 def var_(
     x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False, dtype: Any = None
 ) -> Variable:
-    """The variance over `axis`: mean squared deviation, with ``n - ddof`` for n (``n - 1`` where `corrected`)."""
+    """The variance over `axis`: mean squared deviation, with ``max(n - ddof, 0)`` for n (``n - 1`` where `corrected`).
+
+    Infinite, or NaN where all deviations are 0, for `ddof` of n and more.
+    """
     x, axes = _reduction(x, axis, "var")
     x = _as_float(x, dtype)
     ddof = 1 if corrected else ddof
     deviation: Variable = x - mean_(x, axes, keepdims=True) if axes else x - x
-    n: Variable = _count(x, axes, x.dtype) - ddof
-    return sum_(deviation * deviation, axes, keepdims=keepdims) / n if axes else deviation
+    n = _count(x, axes, x.dtype)
+    if not (is_weak(ddof) and ddof == 0):
+        n = call("maximum", n - ddof, 0)
+    squares = deviation * deviation
+    return (sum_(squares, axes, keepdims=keepdims) if axes else squares) / n
 
 
 @public
@@ -356,8 +362,10 @@ def _scanned(x: Any, axis: int | None, where_: str) -> tuple[Variable, int]:
 
 @public
 def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
-    """The n-th difference of neighbours along `axis`."""
+    """The n-th difference of neighbours along `axis`; x itself where n is 0. Raises DomainError where n is negative."""
     x = as_tensor(x)
+    if n < 0:
+        raise DomainError(f"diff: n={n} for {x.label}; expected 0 or more differences")
     axis = normalize_axis(axis, x.ndim, "diff")
     before = [slice(None)] * axis
     minus = "not_equal" if x.dtype == "bool" else "subtract"

@@ -57,8 +57,8 @@ def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
 
 
 @public
-def take_along_axis(x: Any, indices: Any, axis: int | None = 0) -> Variable:
-    """Elements picked along `axis` by an index tensor that matches x on the others."""
+def take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Variable:
+    """Elements picked along `axis` by an index tensor that matches x on the others; x flattened where None."""
     x, key = _along_axis(x, indices, axis, "take_along_axis")
     return getitem(x, key)
 
@@ -101,9 +101,15 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variabl
     known = [d for d in (x.type.shape[a], x.type.shape[b]) if d is not None]
     if len(known) == 2:
         n = constant(max(0, min(known[0] - rows, known[1] - columns)))
+    return diagonal_of(x, (a, b), n, (rows, columns))
+
+
+def diagonal_of(x: Variable, axes: tuple[int, int], n: Variable, start: tuple[int, int] = (0, 0)) -> Variable:
+    """The first n elements of the diagonal of two axes that begins at `start`; their axis is the last."""
+    a, b = axes
     positions = call("arange", n)
     key: list[Any] = [slice(None)] * x.ndim
-    key[a], key[b] = positions + rows, positions + columns
+    key[a], key[b] = positions + start[0], positions + start[1]
     at = min(a, b) if abs(a - b) == 1 else 0
     return call("moveaxis", x[tuple(key)], at, -1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from subtensor.constants import as_tensor, constant
@@ -153,6 +153,8 @@ def _reshape_shape(x: Argument, dims: Sequence[Argument]) -> Shape:
             raise ShapeError(f"reshape: {x.label} of shape {have} has {total} elements, which {asked} does not divide")
         return tuple(total // product if d == -1 else d for d in asked)
     if product != total:
+        if isinstance(x.label, _Claim):
+            raise ShapeError(x.label.refusal(total, product))
         raise ShapeError(f"reshape: {x.label} of shape {have} has {total} elements; {asked} asks for {product}")
     return asked
 
@@ -191,6 +193,32 @@ def reshape(x: Any, shape: Any, ndim: int | None = None) -> Variable:
     if len(dims) == node.ndim and all(a is b for a, b in zip(dims, lengths(node), strict=True)):
         return node
     return _reshape(node, *dims)
+
+
+class _Claim(str):
+    """The name of a vector whose length ``checked_length`` checks, and the error where it is another."""
+
+    __slots__ = ("refusal",)
+    refusal: Callable[[int, int], str]
+
+
+def checked_length(have: Variable, want: Variable, name: str, refusal: Callable[[int, int], str]) -> Variable:
+    """`have`, a length; where `want` is another, raises ShapeError with the text that `refusal` makes of both numbers:
+    at once where they are known, else at the call.
+
+    name: of the check in the graph; it and the graph decide the text.
+    """
+    if have.known is not None and want.known is not None:
+        if int(have.known) != int(want.known):
+            raise ShapeError(refusal(int(have.known), int(want.known)))
+        return have
+    if have is want:
+        return have
+    claim = _Claim(name)
+    claim.refusal = refusal
+    vector = broadcast_to_dims(constant(False, name=claim), [have])
+    vector.name = claim
+    return _length(_reshape(vector, want), axis=0)  # not `length`, which would look past the check
 
 
 @public

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from subtensor.constants import as_tensor, promoted
-from subtensor.errors import DTypeError, ShapeError
+from subtensor.errors import DTypeError, ShapeError, counted
 from subtensor.graph import ZERO, Argument, Cotangent, Length, Variable, define
 from subtensor.operators import call, public
 from subtensor.ops.elementwise import cast
+from subtensor.ops.shape import length, reshape
 from subtensor.ops.subtensor import flatnonzero_op
 from subtensor.types import INDEX, SIGNED, TensorType, is_integer, normalize_axis
 
@@ -114,15 +115,21 @@ def unique(x: Any, return_index: bool = False, return_inverse: bool = False, ret
 
 @public
 def bincount(x: Any, weights: Any = None, minlength: Any = 0) -> Variable:
-    """How often each of 0, 1, … occurs in a vector of non-negative integers, or the sums of their weights.
+    """How often each of 0, 1, … occurs in a vector of non-negative integers, or the sums of their weights, in float64.
 
-    x, weights: (n,); returns (max(max(x) + 1, minlength),). Raises BoundsError at run time where x is negative.
+    x, weights: (n,); returns (max(max(x) + 1, minlength),). Raises ShapeError where the weights do not fit, and
+    BoundsError at run time where x is negative.
     """
     x = as_tensor(x)
     if not is_integer(x.dtype) or x.ndim != 1:
         raise DTypeError(f"bincount: {x!r} holds no counts; expected an integer vector")
+    ones = call("ones_like", x, INDEX) if weights is None else cast(weights, "float64")
+    if ones.ndim != 1:
+        raise ShapeError(
+            f"bincount: the weights {ones!r} have {counted(ones.ndim, 'axis')}; expected one weight for each"
+        )
+    ones = reshape(ones, [length(x, 0)])  # one would count for all
     longest = call("max", call("concatenate", [cast(x, INDEX) + 1, call("stack", [cast(minlength, INDEX)])], 0))
-    ones = call("ones_like", x, INDEX) if weights is None else as_tensor(weights)
     if x.dtype in SIGNED:  # a negative number must not count from the end: it is moved out of bounds
         x = cast(x, INDEX)
         x = call("where", x < 0, x - longest, x)

@@ -101,12 +101,25 @@ def square(x: Any) -> Variable:
 
 @public
 def reciprocal(x: Any) -> Variable:
-    """``1 / x``; integers are divided as float64."""
+    """``1 / x``; of integers in their own dtype, rounded towards zero, and 0 for 0: ``inv`` gives floats."""
     x = as_tensor(x)
-    return call("true_divide", 1, x) if is_discrete(x.dtype) else divide(constant(1, dtype=x.dtype), x)
+    if not is_discrete(x.dtype):
+        return divide(constant(1, dtype=x.dtype), x)
+    x = cast(x, "int8") if x.dtype == "bool" else x
+    return select(call("equal", abs(x), 1), x, 0)
 
 
-publish("inv", reciprocal)
+@public
+def inv(x: Any) -> Variable:
+    """``1 / x``; integers are divided as float64, as in Theano."""
+    return call("true_divide", 1, x)
+
+
+@public
+def fabs(x: Any) -> Variable:
+    """The absolute value as a float: small integers become small floats, as in ``exp``."""
+    x = as_tensor(x)
+    return abs(cast(x, float_dtype(x.dtype)))
 
 
 @public

@@ -52,9 +52,11 @@ UNARY: dict[str, tuple[Callable[..., Any], float, float, float, tuple[str, ...]]
     "neg": (np.negative, -2.6, 3.1, 0, (*INTS, *FLOATS)),
     "sign": (np.sign, -2.6, 3.1, 0, (*INTS, *FLOATS)),
     "abs": (np.abs, -2.6, 3.1, 0, ALL),
+    "fabs": (np.fabs, -2.6, 3.1, 0, ALL),
     "square": (np.square, -2.6, 3.1, 0, ALL),
     "positive": (np.positive, -2.6, 3.1, 0, (*INTS, *FLOATS)),
-    "reciprocal": (np.reciprocal, 0.3, 3.1, 0, FLOATS),
+    "reciprocal": (np.reciprocal, 0.3, 3.1, 0, (*INTS, *FLOATS)),
+    "inv": (lambda x: np.true_divide(1, x), 0.3, 3.1, 0, ALL),
     "invert": (np.invert, -2.6, 3.1, 0, ("bool", *INTS)),
     "isnan": (np.isnan, -2.6, 3.1, 0, ALL),
     "isinf": (np.isinf, -2.6, 3.1, 0, ALL),
@@ -84,7 +86,7 @@ UNARY: dict[str, tuple[Callable[..., Any], float, float, float, tuple[str, ...]]
 }
 """For the derivative's sake the domains leave out poles and kinks."""
 
-KINKED = {"relu", "elu", "hard_sigmoid", "abs", "cbrt", "nan_to_num", "gamma", "zero_grad", "disconnected_grad"}
+KINKED = {"relu", "elu", "hard_sigmoid", "abs", "fabs", "cbrt", "nan_to_num", "gamma", "zero_grad", "disconnected_grad"}
 FLAT = {"floor", "ceil", "trunc", "rint", "sign", "invert", "isnan", "isinf", "isfinite", "logical_not", "round"}
 SMOOTH = set(UNARY) - KINKED - FLAT
 
@@ -97,7 +99,7 @@ def unary() -> Iterator[Case]:
             yield Case(name, (sample(dtype, low, high),), oracle, ulps=ulps)
         yield Case(name, (sample("float64" if "float64" in dtypes else "int64", low, high)[0],), oracle, ulps=ulps)
         yield Case(name, (np.zeros((2, 0), "float32" if "float32" in dtypes else "int8"),), oracle, ulps=ulps)
-    for name in sorted(SMOOTH | {"abs", "relu", "elu", "hard_sigmoid", "cbrt", "gamma", "nan_to_num"}):
+    for name in sorted(SMOOTH | {"abs", "fabs", "relu", "elu", "hard_sigmoid", "cbrt", "gamma", "nan_to_num"}):
         oracle, low, high, _, _ = UNARY[name]
         low, high = {"tan": (-1.2, 1.1), "gamma": (0.2, 3.9)}.get(name, (low, high))  # away from poles
         inner = np.linspace(low + 0.05, high - 0.15, 5)
@@ -168,6 +170,26 @@ def binary() -> Iterator[Case]:
                 x = sample(dtype)
                 yield Case(name, (x, scalar), oracle, ulps=ulps)
                 yield Case(name, (scalar, x), oracle, ulps=ulps)
+
+
+def integers_out_of_range() -> Iterator[Case]:
+    """Comparisons with Python integers that the dtype does not hold, and with its ends."""
+    for name in ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"):
+        oracle = BINARY[name][0]
+        for dtype in INTS:
+            ends = np.iinfo(dtype)
+            x = np.array([[ends.min], [1], [ends.max]], dtype)
+            for scalar in (int(ends.min) - 1, int(ends.min), int(ends.max), int(ends.max) + 1, -(10**30), 10**30):
+                yield Case(name, (x, scalar), oracle)
+                yield Case(name, (scalar, x), oracle)
+        yield Case(name, (np.zeros((2, 0), "uint8"), -1), oracle)
+        yield Case(name, (np.array(3, "int8"), 300), oracle)
+
+
+def whole_reciprocals() -> Iterator[Case]:
+    for dtype in ("int8", "int32", "int64"):
+        yield Case("reciprocal", (np.array([-3, -1, 1, 2, np.iinfo(dtype).min], dtype),), np.reciprocal)
+    yield Case("reciprocal", (np.array([True, True]),), np.reciprocal)
 
 
 def bools_and_floats() -> Iterator[Case]:
@@ -274,4 +296,14 @@ def logical_forms() -> Iterator[Case]:
 
 
 def all_cases() -> list[Case]:
-    return [*unary(), *binary(), *bools_and_floats(), *powers(), *ternary(), *smooth(), *logical_forms()]
+    return [
+        *unary(),
+        *whole_reciprocals(),
+        *binary(),
+        *integers_out_of_range(),
+        *bools_and_floats(),
+        *powers(),
+        *ternary(),
+        *smooth(),
+        *logical_forms(),
+    ]

@@ -101,6 +101,14 @@ def reductions() -> Iterator[Case]:
     for ddof in (1, 0.5):
         yield Case("var", (block("float32"),), np.var, {"axis": 1, "ddof": ddof}, ulps=16)
         yield Case("std", (block("int8"),), np.std, {"axis": 1, "ddof": ddof}, ulps=16)
+    for ddof in (5, 3, 4):  # of axes of lengths 2, 3 and 4
+        for axis in (None, 0, 1, ()):
+            for name in ("var", "std"):
+                yield Case(name, (block("float64"),), REDUCTIONS[name][0], {"axis": axis, "ddof": ddof}, ulps=16)
+    for ddof in (0, 1):
+        for axis in (None, 0):
+            yield Case("var", (np.zeros((0, 2)),), _quiet(np.var), {"axis": axis, "ddof": ddof})
+            yield Case("std", (np.zeros((1, 2)),), _quiet(np.std), {"axis": axis, "ddof": ddof})
     yield Case("var", (block("int32"),), lambda x, corrected: np.var(x, ddof=1), {"corrected": True}, ulps=16)
     for L in (0, 1, 2, 3, 2.5, np.inf, -np.inf):
         yield Case("norm", (block("float64"),), _norm, {"L": L, "axis": 1}, ulps=16)

@@ -77,6 +77,8 @@ def selecting() -> Iterator[Case]:
         yield Case("take_along_axis", (M, i, axis), np.take_along_axis, grad=True)
         yield Case("put_along_axis", (M, i, 9.0, axis), _put, grad=True)
         yield Case("put_along_axis", (M, i, RNG.normal(size=M.shape), axis), _put, grad=True)
+    yield Case("take_along_axis", (M, np.argsort(M, -1)), np.take_along_axis)
+    yield Case("take_along_axis", (M, np.argsort(M, -1)), np.take_along_axis, function=np.take_along_axis)
     yield Case("take_along_axis", (M, I, None), np.take_along_axis, grad=True)
     yield Case("put_along_axis", (M, I, np.arange(4.0), None), _put, grad=True)
     for offset, a, b in ((0, 0, 1), (1, 0, 1), (-1, 1, 0), (9, 0, 1)):
@@ -159,6 +161,12 @@ def sorting() -> Iterator[Case]:
         (np.zeros(0, int), 3),
     ):
         yield Case("bincount", (x,), np.bincount, {"minlength": minlength})
+    for weights in (
+        np.array([200, 100, 7], "uint8"),
+        np.array([True, True, False]),
+        np.array([0.1, 0.2, 3], "float32"),
+    ):
+        yield Case("bincount", (np.array([1, 1, 4]), weights), np.bincount)
     yield Case("bincount", (np.array([1, 1, 4]), np.array([0.5, 1.5, 2.0])), np.bincount, grad=True)
 
 

@@ -123,6 +123,10 @@ def joined() -> Iterator[Case]:
     yield Case("vstack", ([a, a[:1]],), np.vstack, grad=True)
     yield Case("vstack", ([V, 2 * V],), np.vstack, grad=True)
     yield Case("split", (V, 2), np.split, grad=True)
+    for n, axis in ((1, 0), (2, 0), (3, 1), (4, 2)):
+        yield Case("split", (X.repeat(2, 0), n), np.split, {"axis": axis}, grad=True)
+    yield Case("split", (np.zeros((0, 3)), 2), np.split)
+    yield Case("split", (np.zeros((4, 0)), 2), np.split)
     yield Case("split", (X, [1, 3]), np.split, {"axis": 2}, grad=True)
     yield Case("split", (X, [-1]), np.split, {"axis": 1})
     yield Case("split", (V, [3, 9]), np.split)
