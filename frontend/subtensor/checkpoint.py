@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,11 @@ from subtensor.graph import Array
 from subtensor.program import commit
 from subtensor.shared import SharedVariable
 
+_RESERVED = "__metadata__"
+"""A key of safetensors' header that is no variable's name."""
+_DTYPES = ("BOOL", "F16", "F32", "F64", "I16", "I32", "I64", "I8", "U16", "U32", "U64", "U8")
+"""The dtypes that subtensor has, as safetensors calls them."""
+
 
 def save(path: str | os.PathLike[str], variables: Any) -> None:
     """Write the values of shared variables to a safetensors file.
@@ -25,8 +31,9 @@ def save(path: str | os.PathLike[str], variables: Any) -> None:
     variables that it trains and its state), or a list of these. Names are those in a dict, else the variables' own.
     The values are of one moment: no call's updates are seen in part. The file is written beside `path`, then renamed:
     whenever the process ends, `path` is the old file or the new one (a process that is killed may leave a hidden
-    ``.partial`` file beside it). Raises CheckpointError for variables without a
-    name and for equal names, OSError as writing does, Unsupported where safetensors is not installed.
+    ``.partial`` file beside it). Raises CheckpointError for variables without a name, for equal names and for names
+    that the format has not, OSError as writing does, Unsupported where safetensors is not installed. Where two updates
+    own state of one name (the steps of two Adams), it is kept under the name of the first variable that each trains.
     """
     named = _named(variables)
     library = _safetensors()
@@ -47,6 +54,12 @@ def load(path: str | os.PathLike[str], variables: Any) -> None:
     try:
         found: dict[str, Array] = library.load(raw)
     except Exception as error:
+        if foreign := _foreign(raw):
+            name, dtype = foreign
+            raise CheckpointError(
+                f"load: {name} in {os.fspath(path)} has dtype {dtype}, which subtensor has not; expected one of "
+                f"{', '.join(_DTYPES)}: convert it with the library that wrote it"
+            ) from error
         raise CheckpointError(
             f"load: {os.fspath(path)} is not a whole safetensors file ({error}): truncated, or of another kind"
         ) from error
@@ -70,14 +83,31 @@ def _safetensors() -> Any:
     return safetensors.numpy
 
 
+def _foreign(raw: bytes) -> tuple[str, str] | None:
+    """What a safetensors file holds first of a dtype that is not ours, and the dtype; None where it holds none."""
+    try:
+        header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+        found = [(name, entry["dtype"]) for name, entry in header.items() if name != _RESERVED]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+    return next((pair for pair in found if pair[1] not in _DTYPES), None)
+
+
 def _named(variables: Any) -> dict[str, SharedVariable]:
     """The variables by name. Raises CheckpointError where names are missing or equal, or something else is given."""
-    named: dict[str, SharedVariable] = {}
-    for name, s in _entries(variables):
+    entries = list(_entries(variables))
+    for name, s, _ in entries:
         if not isinstance(s, SharedVariable):
             raise CheckpointError(f"checkpoint: {s!r} is not a shared variable; only they have values to keep")
-        if not name:
+        if name is None or name == "":
             raise CheckpointError(f"checkpoint: {s!r} has no name; name it, or give a dict of names and variables")
+        _check_name(name)
+    owners: dict[str, set[SharedVariable]] = {}
+    for name, s, _ in entries:
+        owners.setdefault(name, set()).add(s)
+    named: dict[str, SharedVariable] = {}
+    for short, s, longer in entries:
+        name = longer if longer and len(owners[short]) > 1 else short
         if named.setdefault(name, s) is not s:
             raise CheckpointError(
                 f"checkpoint: two variables are called {name!r}; rename one, or give a dict of names and variables"
@@ -87,16 +117,30 @@ def _named(variables: Any) -> dict[str, SharedVariable]:
     return named
 
 
-def _entries(variables: Any) -> Iterable[tuple[str | None, Any]]:
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise CheckpointError(f"checkpoint: the name {name!r} is {type(name).__name__}; expected a string")
+    if name == _RESERVED:
+        raise CheckpointError(f"checkpoint: the name {name!r} is the format's own; choose another")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise CheckpointError(f"checkpoint: the name {name!r} has no UTF-8 form; choose another") from None
+
+
+def _entries(variables: Any) -> Iterable[tuple[Any, Any, str | None]]:
+    """Names, variables, and longer names for where the first ones are taken."""
     if hasattr(variables, "parameters") and hasattr(variables, "state"):
-        yield from ((s.name, s) for s in (*variables.parameters, *variables.state))
+        yield from ((s.name, s, None) for s in variables.parameters)
+        first = variables.parameters[0].name if variables.parameters else None
+        yield from ((s.name, s, f"{first}.{s.name}" if first else None) for s in variables.state)
     elif isinstance(variables, Mapping):
-        yield from variables.items()
+        yield from ((name, s, None) for name, s in variables.items())
     elif isinstance(variables, list | tuple):
         for each in variables:
             yield from _entries(each)
     else:
-        yield getattr(variables, "name", None), variables
+        yield getattr(variables, "name", None), variables, None
 
 
 def _locked(named: Mapping[str, SharedVariable]) -> ExitStack:

@@ -90,6 +90,12 @@ class Function:
             args = self._bind(args, kwargs)
         return self._pack(self._call(*args))
 
+    def __copy__(self) -> Function:
+        return self  # it runs on the variables that it was built over, whoever holds it
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        return self
+
     def _first_call(self, *args: Any) -> tuple[Any, ...]:
         """A call that notes the shapes of its arguments, for ``explain``; later ones do not come by here."""
         result = self._checked_call(*args)

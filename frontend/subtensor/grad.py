@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from subtensor.constants import as_tensor, constant
@@ -39,21 +39,22 @@ def grad(
     ``none`` or ``disconnected``. Raises GradientError for a cost that is no float scalar.
     """
     nodes, wrap = _listed(wrt)
+    held = () if consider_constant is None else _nodes("grad: consider_constant", consider_constant)
+    return_disconnected = str(return_disconnected).lower()
     for option, value, known in (
         ("disconnected_inputs", disconnected_inputs, ("raise", "warn", "ignore")),
-        ("return_disconnected", return_disconnected.lower(), ("zero", "none", "disconnected")),
+        ("return_disconnected", return_disconnected, ("zero", "none", "disconnected")),
     ):
         if value not in known:
             raise GradientError(f"grad: {option}={value!r}; expected one of {', '.join(known)}")
     seeds = _seeds(cost, known_grads)
-    parts = pullback(seeds, nodes, consider_constant or ())
+    parts = pullback(seeds, nodes, held)
     results: list[Any] = []
     for node, part in zip(nodes, parts, strict=True):
         if part is DISCONNECTED:
             _report_disconnected(node, seeds, disconnected_inputs)
-            kind = return_disconnected.lower()
-            if kind != "zero":
-                results.append(None if kind == "none" else DISCONNECTED)
+            if return_disconnected != "zero":
+                results.append(None if return_disconnected == "none" else DISCONNECTED)
                 continue
         g = _value(part, node)
         if add_names and g.name is None and g.op is not None and node.name and isinstance(cost, Variable) and cost.name:
@@ -65,11 +66,16 @@ def grad(
 def _listed(wrt: Any) -> tuple[list[Variable], Any]:
     if isinstance(wrt, Variable):
         return [wrt], lambda results: results[0]
-    nodes = list(wrt)
+    return _nodes("grad: wrt", wrt), (tuple if isinstance(wrt, tuple) else list)
+
+
+def _nodes(what: str, given: Any) -> list[Variable]:
+    """A node or some nodes as a list. Raises GradientError for anything else."""
+    nodes = list(given) if isinstance(given, Iterable) and not isinstance(given, Variable) else [given]
     for node in nodes:
         if not isinstance(node, Variable):
-            raise GradientError(f"grad: wrt holds {node!r}; expected symbolic variables")
-    return nodes, (tuple if isinstance(wrt, tuple) else list)
+            raise GradientError(f"{what} holds {node!r}; expected symbolic variables")
+    return nodes
 
 
 def _seeds(cost: Any, known_grads: Any) -> dict[Variable, Variable]:
@@ -125,7 +131,7 @@ def _report_disconnected(node: Variable, seeds: Mapping[Variable, Variable], act
 
 
 def _paired(f: Any, points: Any, what: str) -> tuple[list[Variable], list[Variable]]:
-    nodes = [f] if isinstance(f, Variable) else list(f)
+    nodes = _nodes(f"{what}: what is differentiated", f)
     values = [points] if not isinstance(points, list | tuple) else list(points)
     if len(nodes) != len(values):
         raise GradientError(f"{what}: {len(values)} evaluation points for {len(nodes)} nodes; expected one each")
@@ -159,7 +165,7 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
     nodes of f's form and shapes; zeros where f does not depend on `wrt`, unless disconnected_outputs is ``raise``.
     """
     inputs, points = _paired(wrt, eval_points, "Rop")
-    outputs = [f] if isinstance(f, Variable) else list(f)
+    outputs = _nodes("Rop: f", f)
     results: list[Variable] = []
     for output in outputs:
         u = Input(output.type, name="u")
@@ -192,6 +198,7 @@ def jacobian(
     nodes, wrap = _listed(wrt)
     if expression.ndim == 0:
         return grad(expression, wrt, consider_constant, disconnected_inputs)
+    held = () if consider_constant is None else _nodes("jacobian: consider_constant", consider_constant)
     flat = reshape(expression, (-1,))
     n = length(flat, 0)
     basis = call("eye", n, dtype=expression.dtype)
@@ -202,7 +209,7 @@ def jacobian(
     for node in nodes:
 
         def row(seed: Variable, node: Variable = node) -> Variable:
-            (part,) = pullback({flat: seed}, [node], consider_constant or ())
+            (part,) = pullback({flat: seed}, [node], held)
             return _value(part, node)
 
         rows = map_rows(row, basis, lengths(node))
@@ -247,7 +254,7 @@ def gauss_newton_vector_product(cost: Any, outputs: Any, wrt: Any, p: Any) -> An
     semidefinite where the cost is convex in the outputs (Schraudolph, 2002).
     """
     nodes, points = _paired(wrt, p, "gauss_newton_vector_product")
-    outs = [outputs] if isinstance(outputs, Variable) else list(outputs)
+    outs = _nodes("gauss_newton_vector_product: outputs", outputs)
     tangents = Rop(outs, nodes, points)
     curved = hessian_vector_product(cost, outs, tangents)
     results = Lop(outs, nodes, curved, disconnected_inputs="ignore")

@@ -184,7 +184,13 @@ class Variable(Operators):
         return self
 
     def __deepcopy__(self, memo: Any) -> Variable:
-        return self  # nodes are immutable and interned
+        return self  # nodes are immutable and interned; shared variables, which hold a value, are copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"pickle: {self.label} is a node of a graph, which lives in one process; keep the code that builds it, and "
+            "the values of shared variables with st.save and st.load"
+        )
 
 
 class Input(Variable):

@@ -102,6 +102,24 @@ class SharedVariable(Variable):
         check_static_shape(what, array.shape, self.type.shape)
         return array
 
+    def __copy__(self) -> SharedVariable:
+        """A new variable of the same name and type, with a copy of the value. What reads this one goes on doing so."""
+        made = SharedVariable(self.type, np.asarray(self.get_value(), order="C"), self.name)
+        made._place = self._place
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SharedVariable:
+        if id(self) not in memo:
+            memo[id(self)] = self.__copy__()
+        made: SharedVariable = memo[id(self)]
+        return made
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"pickle: {self.label} is a shared variable, which lives in one process; write its value with st.save and "
+            "read it with st.load, or pickle what get_value() gives"
+        )
+
     def __repr__(self) -> str:
         return f"<shared {self.name or 'variable'}: {self.type}>"
 

@@ -70,10 +70,58 @@ def test_names_must_tell_variables_apart(tmp_path):
         ([st.shared(1.0, "x"), st.shared(2.0, "x")], "two variables are called 'x'"),
         ([], "no variables"),
         (st.scalar("x"), "not a shared variable"),
+        ({"__metadata__": st.shared(1.0)}, "'__metadata__' is the format's own"),
+        (st.shared(1.0, "__metadata__"), "'__metadata__' is the format's own"),
+        ({1: st.shared(1.0)}, "the name 1 is int; expected a string"),
+        ({0: st.shared(1.0)}, "the name 0 is int; expected a string"),
+        ({"x": st.shared(1.0), "\ud800": st.shared(1.0)}, "has no UTF-8 form"),
     ):
         with pytest.raises(CheckpointError, match=words):
             st.save(tmp_path / "c", what)
+        with pytest.raises(CheckpointError, match=words):
+            st.load(tmp_path / "c", what)
     assert not list(tmp_path.iterdir())
+
+
+def two_adams(start=0.0):
+    w, b = st.shared(np.full(3, start), "w"), st.shared(start, "b")
+    cost = ((w - 1) ** 2).sum() + (b - 2) ** 2
+    updates = [st.optimizers.adam(cost, [s], rate) for s, rate in ((w, 0.1), (b, 0.2))]
+    steps = [st.function([], [], updates=u) for u in updates]
+    return updates, steps, [w, b]
+
+
+def test_two_updates_may_own_state_of_one_name(tmp_path):
+    updates, (first, second), whole = two_adams()
+    other, steps, variables = two_adams(7.0)
+    for step in (first, first, second):
+        step()
+    st.save(tmp_path / "c", updates)
+    st.load(tmp_path / "c", other[::-1])
+    from safetensors.numpy import load_file
+
+    assert {n for n in load_file(tmp_path / "c") if n.endswith("steps")} == {"w.adam.steps", "b.adam.steps"}
+    for step in (first, second, *steps):
+        step()
+    for s, kept in zip(variables, whole, strict=True):
+        np.testing.assert_array_equal(s.get_value(), kept.get_value())
+    st.save(tmp_path / "one", [updates[0], {"extra": whole[1]}])  # alone, it keeps its own name
+    assert "adam.steps" in load_file(tmp_path / "one")
+    st.save(tmp_path / "twice", [updates[0], updates[0]])
+    assert "adam.steps" in load_file(tmp_path / "twice")
+
+
+def test_a_dtype_that_is_not_ours_is_named(tmp_path):
+    header = (
+        b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"h":{"dtype":"BF16","shape":[1],"data_offsets":[4,6]}}'
+    )
+    (tmp_path / "c").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 6)
+    x = st.shared(np.ones(1, "float32"), "x")
+    with pytest.raises(
+        CheckpointError, match=r"h in .*c has dtype BF16, which subtensor has not; expected one of BOOL"
+    ):
+        st.load(tmp_path / "c", [x, st.shared(np.ones(1, "float32"), "h")])
+    assert x.get_value() == 1
 
 
 def test_bad_files_change_nothing(tmp_path):

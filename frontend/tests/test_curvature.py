@@ -282,6 +282,29 @@ def test_bad_input():
         HessianFree(inputs, cost, params, outputs, damping=0)
     with pytest.raises(OptimizerError, match="one dtype"):
         HessianFree(inputs, cost, [*params, st.shared(np.float32(1.0), "b")], outputs)
+    for driver in (HessianFree, GaussNewton):
+        for options, words in (
+            ({"params": []}, "params is empty; expected shared variables"),
+            ({"damping": "a"}, "damping is 'a'; expected a number"),
+            ({"damping": None}, "damping is None; expected a number"),
+            ({"damping": np.inf}, "damping is inf; expected a number"),
+            ({"inputs": None}, "inputs is None; expected a list"),
+            ({"inputs": inputs[0]}, "inputs is <.*; expected a list"),
+            ({"outputs": 3}, "outputs holds 3; expected nodes"),
+            ({"outputs": [outputs, None]}, "outputs holds None; expected nodes"),
+        ):
+            given = {"inputs": inputs, "cost": cost, "params": params, "outputs": outputs, **options}
+            with pytest.raises(OptimizerError, match=words):
+                driver(**given)
+    for options, words in (
+        ({"most": "a"}, "most is 'a'"),
+        ({"most": 1.5}, "most is 1.5"),
+        ({"warm": "a"}, "warm is 'a'"),
+    ):
+        with pytest.raises(OptimizerError, match=words):
+            HessianFree(inputs, cost, params, outputs, **options)
+    with pytest.raises(NotASubsetError, match="params is 3; expected shared variables"):
+        row_space(cost, 3)
     before = t.get_value()
     for driver in (HessianFree(inputs, cost, params, outputs), GaussNewton(inputs, cost, params, outputs, damping=1)):
         with pytest.raises(BoundsError, match="index 99"):

@@ -1,6 +1,8 @@
 """``function``: arguments, outputs, givens, what is converted and what is refused."""
 
 import warnings
+from copy import copy as shallow_copy
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -375,3 +377,10 @@ def test_parts_of_intermediate_results_are_computed_on_in_place(dtype, width):
     for got, want in zip(results(a), wanted, strict=True):
         np.testing.assert_array_equal(got, want)
         assert got.dtype == dtype
+
+
+def test_a_copied_function_is_the_function():
+    s = st.shared(1.0, "s")
+    step = st.function([], s, updates=[(s, s + 1)])
+    assert deepcopy(step) is step
+    assert shallow_copy(step) is step

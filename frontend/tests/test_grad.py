@@ -136,6 +136,26 @@ def test_costs_that_are_no_float_scalars():
         st.grad(st.sum(x), [3])
 
 
+def test_what_is_no_node():
+    x = st.dvector("x")
+    cost = st.sum(x * x)
+    for wrt in (None, 3, [None], "x"):
+        for find in (st.grad, st.jacobian, st.hessian):
+            with pytest.raises(st.GradientError, match=r"grad: wrt holds .*; expected symbolic variables"):
+                find(cost, wrt)
+    with pytest.raises(st.GradientError, match="consider_constant holds 3"):
+        st.grad(cost, x, consider_constant=3)
+    with pytest.raises(st.GradientError, match="Lop: what is differentiated holds None"):
+        st.Lop(None, x, 3.0)
+    with pytest.raises(st.GradientError, match="Rop: f holds None"):
+        st.Rop(None, x, x)
+    assert st.grad(cost, x, consider_constant=x * x, disconnected_inputs="ignore").eval({x: np.ones(2)}).tolist() == [
+        0,
+        0,
+    ]
+    assert st.grad(cost, st.dvector("y"), disconnected_inputs="ignore", return_disconnected=None) is None
+
+
 def test_gradients_are_named_after_what_they_are():
     x = st.dvector("x")
     cost = st.sum(x * x)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import gc
 import math
+import pickle
 import sys
 import threading
 import weakref
@@ -102,6 +103,23 @@ def test_nodes_are_dictionary_keys_and_copies_are_themselves():
     assert x != y
     assert copy.copy(x) is x
     assert copy.deepcopy({"a": st.exp(x)})["a"] is st.exp(x)
+    s = st.shared(1.0)
+    assert copy.deepcopy([s * 2])[0] is s * 2
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_nodes_are_not_pickled(protocol):
+    x, s = st.dvector("x"), st.shared(1.0, "s")
+    for node, words in (
+        (x, "pickle: x is a node"),
+        (st.exp(x), r"exp\(x\) is a node"),
+        (st.constant(1.0), "keep the code that builds it"),
+        (s, r"pickle: s is a shared variable.*st\.save.*st\.load.*get_value\(\)"),
+        ({"a": [s]}, "s is a shared variable"),
+        (st.optimizers.momentum(s**2, [s], 0.1), "s is a shared variable"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            pickle.dumps(node, protocol)
 
 
 def test_walking_and_replacing():

@@ -224,8 +224,21 @@ def test_options_that_make_no_sense():
     ):
         with refused(OptimizerError, *words):
             getattr(optimizers, name)(cost, [t[i]], **options)
-    with refused(OptimizerError, "every is 0"):
-        optimizers.schedules.step(0.1, 0)
+    for made, words in (
+        (lambda: optimizers.schedules.step(0.1, 0), "every is 0; expected a positive number"),
+        (lambda: optimizers.schedules.step(0.1, "a"), "every is 'a'; expected a positive number"),
+        (lambda: optimizers.schedules.exponential("a", 2), "rate is 'a'; expected a number"),
+        (lambda: optimizers.schedules.cosine(0.1, 2, None), "end is None; expected a number"),
+        (lambda: optimizers.schedules.warmup("a", 2), "after is 'a'; expected a number"),
+        (lambda: optimizers.sgd(3, [t], 0.1), "sgd: the cost is 3; expected a symbolic scalar"),
+        (lambda: optimizers.sgd(None, [t], 0.1), "sgd: the cost is None"),
+        (lambda: optimizers.sgd(cost, [t[i]], 0.1).read(3), "read: got 3; expected a symbolic variable"),
+    ):
+        with refused(OptimizerError, words):
+            made()
+    for params in (3, None):
+        with refused(NotASubsetError, f"params is {params}; expected shared variables and subsets of their rows"):
+            optimizers.sgd(cost, params, 0.1)
 
 
 def test_catching_up_needs_a_closed_form():
@@ -305,3 +318,36 @@ def test_tables_with_the_same_ids_share_the_work_on_them():
     rows = [st.shared(np.ones((50, 2)), "a")[i], st.shared(np.ones(50), "b")[i], st.shared(np.ones((40, 2)), "c")[i]]
     step = st.function([i], [], optimizers.adagrad(sum((r**2).sum() for r in rows), rows))
     assert [instruction.op.name for instruction in step.program.instructions].count("argsort") == 2  # 50 rows, 40 rows
+
+
+GUARDED = ["adam", "adamw", "nadam", "adamax", "adagrad", "rmsprop", "rowwise_adagrad"]
+
+
+@pytest.mark.parametrize("name", [*GUARDED, "lamb", "adadelta"])
+def test_an_epsilon_that_the_dtype_cannot_hold(name):
+    optimizer, ids = getattr(optimizers, name), st.lvector("ids")
+    t, wide = st.shared(np.ones((3, 2), "float16"), "t"), st.shared(np.ones((3, 2), "float32"), "wide")
+    cost = (t[ids] * np.array([1, 0], "float16")).sum()
+    if name in GUARDED:
+        with refused(OptimizerError, f"{name}: epsilon is 1e-", "is 0 in float16, the dtype of t", "epsilon=1e-4"):
+            optimizer(cost, [t[ids]], 0.01)
+    for param in (t, t[ids]):
+        with refused(OptimizerError, "epsilon is 1e\\+06, which is infinite in float16"):
+            optimizer(cost if param is not t else t.sum(), [param], 0.01, epsilon=1e6)
+    with refused(OptimizerError, "epsilon is 1e-50", "in float32, the dtype of wide"):
+        optimizer(wide.sum(), [wide], 0.01, epsilon=1e-50)
+    updates = optimizer(cost, [t[ids]], 10.0 if name == "adadelta" else 0.01, epsilon=1e-4)
+    step = st.function([ids], [], updates=updates)
+    for batch in ([0, 1], [1], [1, 1]):
+        step(batch)
+    assert np.isfinite(t.get_value()).all()
+    assert (t.get_value()[:2, 0] < 1).all()
+    assert (t.get_value()[:, 1] == 1).all()
+    optimizer(cost, [t[ids]], 0.01, epsilon=0)  # asked for
+
+
+def test_an_epsilon_that_the_correction_of_adam_would_lose():
+    t = st.shared(np.ones((3, 2), "float16"), "t")
+    with refused(OptimizerError, "epsilon is 1e-07, which times 0.032, as the first step takes it, is 0 in float16"):
+        optimizers.adam(t.sum(), [t], epsilon=1e-7)
+    optimizers.adam(t.sum(), [t], epsilon=1e-7, beta2=0.0)

@@ -1,7 +1,10 @@
 """Shared variables: whose arrays they are, and what they accept."""
 
+import copy
+
 import numpy as np
 import pytest
+from optimizer_models import BACKENDS
 
 import subtensor as st
 from subtensor.errors import DTypeError, ShapeError
@@ -169,3 +172,43 @@ def test_zero_dimensional_state():
     value = s.get_value()
     value[...] = 99
     assert s.get_value() == 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_is_a_variable_of_its_own(copied, backend):
+    s = st.shared(A, "s", shape=(None, 3))
+    step = st.function([], updates=[(s, s + 1)], backend=backend)
+    step()
+    best = copied(s)
+    assert best is not s
+    assert (best.name, best.type, best.dtype) == (s.name, s.type, s.dtype)
+    step()
+    np.testing.assert_array_equal(best.get_value(), A + 1)
+    np.testing.assert_array_equal(s.get_value(), A + 2)
+    best.set_value(np.zeros((1, 3)))
+    np.testing.assert_array_equal(s.get_value(), A + 2)
+    assert st.function([], best + s[:1], backend=backend)().tolist() == (A[:1] + 2).tolist()
+
+
+def test_the_best_parameters_of_a_run_can_be_kept():
+    w, b = st.shared(np.ones(2), "w"), st.shared(0.5, "b")
+    step = st.function([], updates=[(w, w * 2), (b, b + 1)])
+    best = copy.deepcopy({"params": [w, b], "again": w, "cost": w.sum() + b})
+    step()
+    assert best["params"][0] is best["again"]
+    assert best["params"][0].get_value().tolist() == [1, 1]
+    for s, kept in zip((w, b), best["params"], strict=True):
+        s.set_value(kept.get_value())
+    assert best["cost"] is w.sum() + b  # over the variables that it was written with
+    assert best["cost"].eval() == 2.5
+
+
+def test_updates_are_not_copied_deeply():
+    w = st.shared(np.ones(2), "w")
+    updates = st.optimizers.momentum((w**2).sum(), [w], 0.1)
+    with pytest.raises(st.errors.OptimizerError, match=r"deepcopy: updates are expressions.*st\.save"):
+        copy.deepcopy(updates)
+    kept = copy.deepcopy([*updates.parameters, *updates.state])
+    st.function([], updates=copy.copy(updates))()
+    assert [k.get_value().tolist() for k in kept] == [[1, 1], [0, 0]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,13 @@ class Driver:
     def __init__(
         self, inputs: Sequence[Variable], cost: Any, params: Any, outputs: Any = None, *, backend: str | None = None
     ) -> None:
+        if isinstance(inputs, Variable) or not isinstance(inputs, Iterable):
+            raise OptimizerError(f"{type(self).__name__}: inputs is {inputs!r}; expected a list of the cost's inputs")
         space = self.space = RowSpace(as_tensor(cost), params, outputs)
+        if not space.blocks:
+            raise OptimizerError(
+                f"{type(self).__name__}: params is empty; expected shared variables and subsets of their rows"
+            )
         dtypes = {b.dtype for b in space.blocks}
         if len(dtypes) > 1:
             raise OptimizerError(f"{type(self).__name__}: parameters of dtypes {sorted(dtypes)}; expected one dtype")

@@ -10,6 +10,7 @@ import numpy as np
 from subtensor.curvature.driver import Driver, Progress, adapted
 from subtensor.errors import OptimizerError
 from subtensor.graph import Array, Variable
+from subtensor.optimizers.build import number
 
 
 class GaussNewton(Driver):
@@ -30,10 +31,9 @@ class GaussNewton(Driver):
         damping: float = 0.0,
         backend: str | None = None,
     ) -> None:
-        if not damping >= 0:
-            raise OptimizerError(f"GaussNewton: damping={damping}; expected a number >= 0")
+        damping = number("GaussNewton: damping", damping)
         super().__init__(inputs, cost, params, outputs, backend=backend)
-        self.damping = float(damping)
+        self.damping = damping
         matrix = self.space.hessian() if outputs is None else self.space.gauss_newton()
         self._matrix = self._compile(matrix, "matrix", moved=False)
 

@@ -11,6 +11,7 @@ from subtensor.curvature.conjugate_gradient import conjugate_gradient
 from subtensor.curvature.driver import Driver, Point, Progress, adapted
 from subtensor.errors import OptimizerError
 from subtensor.graph import Array, Variable
+from subtensor.optimizers.build import number
 
 
 class HessianFree(Driver):
@@ -37,13 +38,18 @@ class HessianFree(Driver):
         warm: float = 0.95,
         backend: str | None = None,
     ) -> None:
-        if not damping > 0 or most < 1 or not 0 <= warm <= 1:
+        damping, warm = number("HessianFree: damping", damping), number("HessianFree: warm", warm)
+        if not isinstance(most, int | np.integer):
+            raise OptimizerError(
+                f"HessianFree: most is {most!r}; expected an integer, how many products a step may take"
+            )
+        if not damping > 0 or most < 1 or warm > 1:
             raise OptimizerError(
                 f"HessianFree: damping={damping}, most={most}, warm={warm}; expected damping > 0, most >= 1 and "
                 "warm in [0, 1]"
             )
         super().__init__(inputs, cost, params, outputs, backend=backend)
-        self.damping, self.most, self.warm = float(damping), most, warm
+        self.damping, self.most, self.warm = damping, int(most), warm
         space = self.space
         products = space.gauss_newton_vector_product if outputs is not None else space.hessian_vector_product
         self._product = self._compile(products(self._changes), "product")

@@ -7,10 +7,11 @@ they make every curvature matrix singular.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from subtensor.constants import as_tensor, constant
+from subtensor.errors import OptimizerError
 from subtensor.grad import gauss_newton_vector_product, grad, hessian_vector_product, jacobian
 from subtensor.graph import Variable, replace
 from subtensor.operators import call
@@ -39,7 +40,11 @@ class RowSpace:
         for place, block in zip(self.places, self.blocks, strict=True):
             if isinstance(place, RowPlace):
                 mapping.update(zip((s.node for s in place.subsets), place.occurrences(block), strict=True))
-        given = [] if outputs is None else [outputs] if isinstance(outputs, Variable) else list(outputs)
+        given = list(outputs) if isinstance(outputs, Iterable) and not isinstance(outputs, Variable) else [outputs]
+        given = [] if outputs is None else given
+        for node in given:
+            if not isinstance(node, Variable):
+                raise OptimizerError(f"outputs holds {node!r}; expected nodes through which the cost depends on params")
         self.cost, *self.outputs = replace([cost, *given], mapping)
 
     def at(self, changes: Sequence[Variable]) -> Variable:

@@ -17,14 +17,14 @@ from subtensor.ops.elementwise import cast
 from subtensor.ops.loop import map_rows
 from subtensor.ops.shape import lengths, product, reshape
 from subtensor.optimizers.build import Options, build, number
-from subtensor.optimizers.rules import Idle, Point, Rule, Slot, Step, bias
+from subtensor.optimizers.rules import Guarded, Idle, Point, Slot, Step, bias
 from subtensor.optimizers.updates import Updates
 
 Spread: TypeAlias = Callable[[Variable], Variable]
 
 
 @dataclass(frozen=True)
-class AdamLike(Rule):
+class AdamLike(Guarded):
     """Two averages by element, m and a measure of size v; what one step moves by depends on them and on the count."""
 
     beta1: float
@@ -36,6 +36,10 @@ class AdamLike(Rule):
     @property
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("m"), Slot("v"))
+
+    @property
+    def guard(self) -> tuple[float, float]:
+        return self.epsilon, math.sqrt(1 - self.beta2)  # the correction of v at the first step
 
     @property
     def size_decay(self) -> float:
@@ -144,6 +148,10 @@ class Adamax(AdamLike):
 
     name: ClassVar[str] = "adamax"
     _order: ClassVar[int] = 1
+
+    @property
+    def guard(self) -> tuple[float, float]:
+        return self.epsilon, 1.0
 
     @property
     def size_decay(self) -> float:

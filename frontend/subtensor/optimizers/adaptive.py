@@ -12,7 +12,7 @@ from subtensor.operators import call
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import length, product
 from subtensor.optimizers.build import Options, build, number
-from subtensor.optimizers.rules import Idle, Point, Rule, Slot, Step
+from subtensor.optimizers.rules import Guarded, Idle, Point, Slot, Step
 from subtensor.optimizers.updates import Updates
 
 
@@ -24,7 +24,7 @@ def _filled(value: float) -> Any:
 
 
 @dataclass(frozen=True)
-class Adagrad(Rule):
+class Adagrad(Guarded):
     """Duchi, Hazan & Singer (2011)."""
 
     epsilon: float
@@ -42,7 +42,7 @@ class Adagrad(Rule):
 
 
 @dataclass(frozen=True)
-class RowwiseAdagrad(Rule):
+class RowwiseAdagrad(Guarded):
     """One rate for each row, as in Gupta, Bengio & Weston (2014) and in recommenders since."""
 
     epsilon: float
@@ -62,7 +62,7 @@ class RowwiseAdagrad(Rule):
 
 
 @dataclass(frozen=True)
-class RmsProp(Rule):
+class RmsProp(Guarded):
     """Tieleman & Hinton (2012), lecture 6.5."""
 
     rho: float
@@ -82,7 +82,7 @@ class RmsProp(Rule):
 
 
 @dataclass(frozen=True)
-class Adadelta(Rule):
+class Adadelta(Guarded):
     """Zeiler (2012), with ε outside the roots."""
 
     rho: float

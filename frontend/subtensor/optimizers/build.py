@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
@@ -144,8 +144,31 @@ def build(
     """
     s = _settings(rule, rate, step_count, options)
     nodes, places = resolve(params, dense=s.untouched == "dense")
+    for place, _ in places:
+        _refuse_lost_epsilon(s.where, rule, place.shared)
     gradients = _gradients(s.where, cost_or_grads, nodes)
     return _Assembly(s).updates(places, gradients)
+
+
+def _refuse_lost_epsilon(where: str, rule: Rule, table: SharedVariable) -> None:
+    """Raises OptimizerError where the dtype of `table` makes 0 or infinity of ε."""
+    epsilon, factor = rule.guard or (0.0, 1.0)
+    limits = np.finfo(table.dtype)
+    most = float(limits.max)
+    if not epsilon or (epsilon <= most and limits.dtype.type(epsilon * factor)):  # a 0 that the caller gave is meant
+        return
+    least = max(float(limits.tiny), 2 * float(limits.smallest_subnormal) / factor)
+    scaled = f" times {factor:.2g}, as the first step takes it," if factor < 1 and epsilon <= most else ""
+    what, then = (
+        ("infinite", "nothing would move")
+        if epsilon > most
+        else ("0", "an element whose gradient is 0 would become NaN")
+    )
+    raise OptimizerError(
+        f"{where}: epsilon is {epsilon:g}, which{scaled} is {what} in {table.dtype}, the dtype of {table.label}: "
+        f"{then}; expected {least:.1g} to {most:g}, such as "
+        f"epsilon=1e{math.ceil(math.log10(least))}"
+    )
 
 
 def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> list[Variable]:
@@ -153,6 +176,10 @@ def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> lis
     if single and not (cost_or_grads.ndim and len(nodes) == 1):
         result: list[Variable] = grad(cost_or_grads, list(nodes))
         return result
+    if not isinstance(cost_or_grads, Iterable):
+        raise OptimizerError(
+            f"{where}: the cost is {cost_or_grads!r}; expected a symbolic scalar, or a list of gradients"
+        )
     given = [as_tensor(g) for g in ([cost_or_grads] if single else cost_or_grads)]
     if len(given) != len(nodes):
         raise OptimizerError(f"{where}: {len(given)} gradients for {len(nodes)} parameters; expected one each")
@@ -212,13 +239,15 @@ class _Assembly:
     def updates(self, places: Sequence[tuple[Place, list[int]]], gradients: Sequence[Variable]) -> Updates:
         s, made = self.s, self.made
         made.parameters = [p.shared for p, _ in places]
-        slots = {p: {slot.name: self.slot(p, slot) for slot in s.rule.slots} for p, _ in places}
+        slots = {p.shared: {slot.name: self.slot(p, slot) for slot in s.rule.slots} for p, _ in places}
         for p, _ in places:
             if s.lagging and isinstance(p, RowPlace):
                 rate, last = s.constant_rate, self.slot(p, Slot("last", by_row=True), INDEX)
                 keep = s.keep() if s.decay else 1.0
-                lag = Lag(p.shared, s.rule, slots[p], last, self.global_steps(), rate or 0.0, keep)
-                made.lags[p.shared], made.places[p.shared] = lag, p
+                made.lags[p.shared] = Lag(
+                    p.shared, s.rule, slots[p.shared], last, self.global_steps(), rate or 0.0, keep
+                )
+        places = list(zip(made.follow([p for p, _ in places]), [at for _, at in places], strict=True))
         gradients = made.read(gradients)
         if self.linear:
             return self.finish(self.subtract_all(places, gradients))
@@ -227,7 +256,7 @@ class _Assembly:
         self.clip([p for p, _ in places])
         pairs: list[tuple[SharedVariable, Variable]] = []
         for p, _ in places:
-            pairs += self.step(p, slots[p])
+            pairs += self.step(p, slots[p.shared])
         return self.finish(pairs)
 
     def finish(self, pairs: Sequence[tuple[SharedVariable, Variable]]) -> Updates:

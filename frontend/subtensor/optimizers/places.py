@@ -6,7 +6,7 @@ place: their ids are joined, and the gradients of equal rows are summed before a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -335,6 +335,8 @@ def resolve(
 
     Raises NotASubsetError for what is no parameter, UpdateError for one that is given twice or in two ways.
     """
+    if not isinstance(params, Iterable):
+        raise NotASubsetError(f"params is {params!r}; expected shared variables and subsets of their rows, in a list")
     nodes = [params] if isinstance(params, Variable) else list(params)
     seen: dict[Variable, list[tuple[int, Subset | None]]] = {}
     for position, param in enumerate(nodes):

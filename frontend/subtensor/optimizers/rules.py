@@ -120,6 +120,11 @@ class Rule(ABC):
     def slots(self) -> tuple[Slot, ...]:
         return ()
 
+    @property
+    def guard(self) -> tuple[float, float] | None:
+        """ε, which keeps a divisor from 0, and the least factor that it is taken times; None for rules without."""
+        return None
+
     @abstractmethod
     def step(self, p: Point) -> Step:
         """One step on touched rows."""
@@ -131,3 +136,13 @@ class Rule(ABC):
     def no_closed_form(self) -> str | None:
         """Why idle steps have no closed form, or None where they have."""
         return None
+
+
+class Guarded(Rule):
+    """A rule with ``epsilon``, added to what it divides by."""
+
+    epsilon: float
+
+    @property
+    def guard(self) -> tuple[float, float]:
+        return self.epsilon, 1.0

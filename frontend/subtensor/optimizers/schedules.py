@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from subtensor.constants import as_tensor
 from subtensor.errors import OptimizerError
@@ -18,25 +20,36 @@ from subtensor.operators import call
 Schedule: TypeAlias = "Callable[[Variable], Variable]"
 
 
-def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise OptimizerError(f"schedule: {name} is {value}; expected a positive number")
+def _positive(name: str, value: Any) -> None:
+    if not isinstance(value, int | float | np.number) or not value > 0:
+        raise OptimizerError(f"schedule: {name} is {value!r}; expected a positive number")
+
+
+def _number(name: str, value: Any) -> None:
+    if not isinstance(value, int | float | np.number | Variable):
+        raise OptimizerError(f"schedule: {name} is {value!r}; expected a number")
 
 
 def step(rate: float, every: int, factor: float = 0.1) -> Schedule:
     """``rate · factor^⌊t / every⌋``: falls at once after each `every` steps."""
+    _number("rate", rate)
+    _number("factor", factor)
     _positive("every", every)
     return lambda t: rate * call("power", as_tensor(float(factor), dtype="float64"), call("floor", t / every))
 
 
 def exponential(rate: float, every: float, factor: float = 0.1) -> Schedule:
     """``rate · factor^(t / every)``: falls by `factor` in each `every` steps, smoothly."""
+    _number("rate", rate)
+    _number("factor", factor)
     _positive("every", every)
     return lambda t: rate * call("power", as_tensor(float(factor), dtype="float64"), t / every)
 
 
 def cosine(rate: float, steps: int, end: float = 0.0) -> Schedule:
     """Half a cosine from `rate` to `end` over `steps` steps, then `end` (Loshchilov & Hutter, 2017)."""
+    _number("rate", rate)
+    _number("end", end)
     _positive("steps", steps)
 
     def at(t: Variable) -> Variable:
@@ -51,6 +64,8 @@ def warmup(after: float | Schedule, steps: int) -> Schedule:
 
     A schedule begins when the warm-up ends.
     """
+    if not callable(after):
+        _number("after", after)
     _positive("steps", steps)
 
     def at(t: Variable) -> Variable:

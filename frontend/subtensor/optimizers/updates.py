@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from subtensor.config import config
+from subtensor.errors import OptimizerError
 from subtensor.function import Function, function
-from subtensor.graph import Variable, replace, toposort
+from subtensor.graph import Variable, rebuild, toposort
 from subtensor.operators import call
 from subtensor.ops.elementwise import cast
+from subtensor.ops.shape import length, lengths, reshape
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import Place, RowPlace, Subset, row_keys
 from subtensor.optimizers.rules import Idle, Rule
@@ -47,12 +49,31 @@ class Lag:
             w = w + after.change
         return w, {**state, **after.state}
 
+    def whole(self) -> tuple[Variable, dict[str, Variable]]:
+        """All values and all state, brought up to date: O(table)."""
+        return self.current(Place(self.table, self.table.label, self.last.ndim))
+
+    def rows(self, node: Variable) -> Variable | None:
+        """The value of `node`, an indexing of the table, from its rows brought up to date; None where it reads more."""
+        found, lead = row_keys(node), self.last.ndim
+        if found is None or len(found[0]) < lead:
+            return None
+        keys, distinct = found
+        if len(keys) > lead:  # parts of rows
+            numbers = Subset(node, node, self.table, keys, distinct).numbers()  # checked, in the words of `node`
+            rows = self.rows(self.table[numbers[:lead]])
+            assert rows is not None
+            return reshape(rows[(call("arange", length(rows, 0)), *numbers[lead:])], lengths(node))
+        place = RowPlace([Subset(node, node, self.table, keys, distinct)], self.table.label)
+        return place.occurrences(self.current(place)[0])[0]
+
 
 class Updates(dict[SharedVariable, Variable]):
     """Shared variable → new value, in the order in which they were made; give it to ``function(updates=…)``.
 
     state: the optimizer's own shared variables, named. parameters: the shared variables that it trains. lags, places:
-    the tables whose rows wait for idle steps, and which of their rows a step reads.
+    the tables whose rows wait for idle steps, and which of their rows a step reads. now: nodes as the user wrote them →
+    what they would be now, for the ids of those rows where they depend on rows that wait.
     """
 
     def __init__(self) -> None:
@@ -61,39 +82,92 @@ class Updates(dict[SharedVariable, Variable]):
         self.parameters: list[SharedVariable] = []
         self.lags: dict[SharedVariable, Lag] = {}
         self.places: dict[SharedVariable, RowPlace] = {}
+        self.now: dict[Variable, Variable] = {}
+        self._written: dict[SharedVariable, list[Variable]] = {}
         self._flush: dict[str, Function] = {}
+
+    def __deepcopy__(self, memo: Any) -> Updates:
+        raise OptimizerError(
+            "deepcopy: updates are expressions over the variables that they train, and would go on reading those, not "
+            "their copies; to keep values, copy [*updates.parameters, *updates.state], or use st.save and st.load; to "
+            "train other variables, call the optimizer again"
+        )
 
     def read(self, expression: Any) -> Any:
         """`expression`, a node or a list, in which rows that wait for idle steps are read as they would be now.
 
         With ``untouched="catch_up"`` every output that reads a trained table goes through here, the cost included.
-        ``table[ids]`` stays O(rows); a table read as a whole is brought up to date as a whole, O(table). With other
-        options, `expression` itself.
+        ``table[ids]`` stays O(rows); a table read as a whole, in ids too, is brought up to date as a whole, O(table).
+        With other options, `expression` itself.
         """
         if isinstance(expression, Variable):
             return self._read([expression])[0]
-        return self._read(list(expression))
+        nodes = list(expression) if isinstance(expression, Iterable) else [expression]
+        for node in nodes:
+            if not isinstance(node, Variable):
+                raise OptimizerError(f"read: got {node!r}; expected a symbolic variable or a list of them")
+        return self._read(nodes)
+
+    def follow(self, places: Sequence[Place]) -> list[Place]:
+        """`places` at the ids that they would have now: those may depend on rows that wait. `read` knows them then."""
+        followed: list[Place] = []
+        for place in places:
+            if not isinstance(place, RowPlace) or place.shared not in self.lags:
+                followed.append(place)
+                continue
+            self._written[place.shared] = [s.node for s in place.subsets]
+            self.places[place.shared] = now = self._followed(place, followed)
+            followed.append(now)
+        return followed
+
+    def _followed(self, place: RowPlace, others: Sequence[Place]) -> RowPlace:
+        ids = [i for s in place.subsets for i in s.node.inputs[1:]]
+        moved = {i: n for i, n in zip(ids, self._replaced(ids, {}), strict=True) if i is not n}
+        if not moved:
+            return place
+        self.now.update(moved)
+        subsets = []
+        for s in place.subsets:
+            node = rebuild(s.node, [s.table, *(moved.get(i, i) for i in s.node.inputs[1:])])
+            (param,) = self._replaced([s.param], {s.node: node})
+            found = row_keys(node)
+            assert found is not None
+            subsets.append(Subset(param, node, s.table, *found))
+        return RowPlace(subsets, place.name, others=others)
 
     def _read(self, expressions: Sequence[Variable]) -> list[Variable]:
         if not self.lags:
             return list(expressions)
-        mapping: dict[Variable, Variable] = {}
+        known = dict(self.now)
         for table, place in self.places.items():
             current = place.occurrences(self.lags[table].current(place)[0])
-            mapping.update(zip((s.node for s in place.subsets), current, strict=True))
-        for node in toposort(expressions):
-            if node.op is None or node in mapping or not node.inputs or node.inputs[0] not in self.lags:
+            known.update(zip(self._written[table], current, strict=True))
+        return self._replaced(expressions, known)
+
+    def _replaced(self, expressions: Sequence[Variable], known: Mapping[Variable, Variable]) -> list[Variable]:
+        """`expressions` over `known` replacements and over tables brought up to date, in which ids are so, too."""
+        new = dict(known)
+        for node in toposort(expressions, stop=known.__contains__):
+            if node in new:
                 continue
-            table = node.inputs[0]
-            assert isinstance(table, SharedVariable)
-            if node.op.name == "length":
-                mapping[node] = node
-            elif node.op is get_op and (found := row_keys(node)) is not None:
-                place = RowPlace([Subset(node, node, table, *found)], table.label)
-                (mapping[node],) = place.occurrences(self.lags[table].current(place)[0])
-        for table, lag in self.lags.items():
-            mapping[table] = lag.current(Place(table, table.label, lag.last.ndim))[0]
-        return replace(expressions, mapping)
+            inputs = [new[i] for i in node.inputs]
+            lag = self.lags.get(node) if isinstance(node, SharedVariable) else None
+            if lag is not None:
+                new[node] = lag.whole()[0]
+                continue
+            part = self._part(node, inputs[1:]) if inputs else None
+            new[node] = rebuild(node, inputs) if part is None else part
+        return [new[e] for e in expressions]
+
+    def _part(self, node: Variable, inputs: Sequence[Variable]) -> Variable | None:
+        """What reads rows of a table at `inputs`, without the rest of it; None where `node` is nothing of the kind."""
+        table = node.inputs[0]
+        lag = self.lags.get(table) if isinstance(table, SharedVariable) else None
+        if lag is None or node.op is None:
+            return None
+        if node.op.name == "length":
+            return node
+        return lag.rows(rebuild(node, [table, *inputs])) if node.op is get_op else None
 
     def flush(self, backend: str | None = None) -> None:
         """Bring every row of every table up to date: O(table). Does nothing where rows do not wait."""
@@ -106,7 +180,7 @@ class Updates(dict[SharedVariable, Variable]):
 
     def _flushed(self) -> Iterable[tuple[SharedVariable, Variable]]:
         for table, lag in self.lags.items():
-            w, state = lag.current(Place(table, table.label, lag.last.ndim))
+            w, state = lag.whole()
             yield table, w
             yield from ((lag.slots[name], value) for name, value in state.items())
             yield lag.last, call("zeros_like", lag.last) + lag.steps
