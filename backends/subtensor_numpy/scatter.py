@@ -44,6 +44,7 @@ def prepare(table: Array, index: Index, inputs: Sequence[Any], value: Any, kind:
             check_range(inputs[slot], table.shape[axis])
     _check_fits(value.shape, _result_shape(table.shape, index, inputs))
     if kind == "set":
+        inputs = [np.asarray(i, order="C") for i in inputs]  # NumPy writes in the order of their memory
         if leading == 1 and value.shape == inputs[0].shape + table.shape[1:]:
             return set_rows(table, inputs[0], value, checked=True)
         return partial(table.__setitem__, index.key(inputs), value)
@@ -59,6 +60,7 @@ def set_rows(table: Array, ids: Array, value: Array, checked: bool) -> Call:
     table: C-contiguous (n, …). ids: integers. value: ``(*ids.shape, …)``, of the table's dtype. Rows go as opaque
     items, which is twice as fast as element by element.
     """
+    ids = np.asarray(ids, order="C")  # NumPy writes in the order of their memory
     _check_fits(value.shape, ids.shape + table.shape[1:])
     if not checked:
         check_range(ids, len(table))
