@@ -214,6 +214,10 @@ def _one_call(
     _owned(where, outputs, arguments, shared)
     if not case.updates and not case.step:
         _again(where, run, kept, outputs)
+        laid = [_strided(a) for a in kept]
+        error = max(
+            error, _compare_all(f"{where}with read-only strided arguments: ", case.outputs, results, run(*laid), bound)
+        )
     for each in (*outputs, *arguments):
         _scribble(each)
     if case.step:
@@ -315,10 +319,26 @@ def _again(where: str, run: Any, kept: Sequence[Array], outputs: Sequence[Array]
     first = [o.copy() for o in outputs]
     for o in outputs:
         _scribble(o)
+    marked = [o.copy() for o in outputs]
     second = run(*(a.copy() for a in kept))
     for i, (a, b) in enumerate(zip(first, second, strict=True)):
         if a.tobytes() != b.tobytes():
             raise Failure("repeat", f"{where}output {i} differs when the same call is made again", repr(a), repr(b))
+    for i, (o, mark) in enumerate(zip(outputs, marked, strict=True)):
+        if o.tobytes() != mark.tobytes() or any(np.shares_memory(o, later) for later in second):
+            raise Failure(
+                "aliasing", f"{where}output {i} changes when the same call is made again", repr(mark), repr(o)
+            )
+
+
+def _strided(a: Array) -> Array:
+    """The same values, not side by side, backwards along the first axis, and read-only."""
+    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]) if a.ndim else (2,), a.dtype)
+    view = wide[..., ::2] if a.ndim else wide[0, ...]
+    view = view[::-1] if a.ndim else view
+    view[...] = a
+    view.flags.writeable = False
+    return view
 
 
 def _scribble(a: Array) -> None:

@@ -45,7 +45,10 @@ class Bound:
         finite = np.where(np.isfinite(expected), np.abs(expected), 0).astype(expected.dtype)
         top = finite.max(initial=0)
         scale = np.maximum(finite, top) if self.addends > 1 else finite
-        unit = np.spacing(scale).astype(np.float64)
+        unit = np.spacing(scale)
+        unit = np.where(np.isinf(unit), scale - np.nextafter(scale, 0), unit).astype(
+            np.float64
+        )  # of the largest number
         allowed = self.ulps * self.addends * unit + self.absolute * max(1.0, float(top))
         return unit, allowed
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import chain
 
 from subtensor_conformance.case import Case
 from subtensor_conformance.cases import (
@@ -15,6 +16,7 @@ from subtensor_conformance.cases import (
     curvature,
     dtypes,
     dynamic,
+    edges,
     elementwise,
     errors,
     gradients,
@@ -66,7 +68,7 @@ def corpus() -> tuple[Case, ...]:
     """All cases in order of area. Raises ValueError for an id that is used twice."""
     found: dict[str, Case] = {}
     for area, (_, _, make) in AREAS.items():
-        for case in make():
+        for case in chain(make(), edges.cases(area)):
             if case.id in found or case.area != area:
                 raise ValueError(f"case {case.id!r} of area {area!r}: the id is taken, or names another area")
             found[case.id] = case

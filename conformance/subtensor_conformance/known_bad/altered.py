@@ -116,8 +116,10 @@ def _as_instruction(w: Write, base: int, out: int, kind: Any) -> Instruction:
 
 
 def key_of(index: Index, inputs: tuple[Array, ...]) -> tuple[Any, ...]:
-    """The index as NumPy takes it."""
-    return index.key([np.asarray(i) if np.ndim(i) else int(i) for i in inputs])
+    """The index as NumPy takes it, but for two things: it lets uint64 wrap, and writes in the order of index arrays."""
+    if any(np.asarray(i).dtype == np.uint64 and np.max(i, initial=0) > np.iinfo(np.int64).max for i in inputs):
+        raise IndexError("position out of range")
+    return index.key([np.asarray(i, order="C") if np.ndim(i) else int(i) for i in inputs])
 
 
 def get(x: Array, *inputs: Array, index: Index) -> Array:

@@ -60,6 +60,44 @@ def _shares_a_buffer(execute: Executable, program: Program, make: Make) -> Execu
     return run
 
 
+def _hands_out_one_buffer(execute: Executable, program: Program, make: Make) -> Executable:
+    """Right at each call, until the next."""
+    buffers: dict[Any, Any] = {}
+
+    def run(inputs: Any, cells: Any) -> Any:
+        outputs = execute(inputs, cells)
+        mine = tuple(buffers.setdefault((k, o.shape, o.dtype), np.empty_like(o)) for k, o in enumerate(outputs))
+        for buffer, o in zip(mine, outputs, strict=True):
+            buffer[...] = o
+        return mine
+
+    return run
+
+
+def _takes_strides_for_positive(execute: Executable, program: Program, make: Make) -> Executable:
+    def run(inputs: Any, cells: Any) -> Any:
+        return execute(tuple(i[::-1] if i.ndim and i.strides[0] < 0 else i for i in inputs), cells)
+
+    return run
+
+
+def _writes_to_what_it_may(execute: Executable, program: Program, make: Make) -> Executable:
+    def run(inputs: Any, cells: Any) -> Any:
+        for i in inputs:
+            i[...] = i  # which a read-only array refuses
+        return execute(inputs, cells)
+
+    return run
+
+
+def _ignores_errors(execute: Executable, program: Program, make: Make) -> Executable:
+    def run(inputs: Any, cells: Any) -> Any:
+        np.seterr(all="ignore")
+        return execute(inputs, cells)
+
+    return run
+
+
 class _Held:
     def __init__(self, data: Any) -> None:
         self.data = data
@@ -104,4 +142,28 @@ known_bad(
     "dtypes",
     "declaration",
     lambda good: Altered(good, around=_refuses_late, capabilities=good.capabilities - {"float16"}),
+)
+known_bad(
+    "one-buffer-for-outputs",
+    "hands out the same buffer at each call",
+    "ownership",
+    "aliasing|repeat",
+    around(_hands_out_one_buffer),
+)
+known_bad(
+    "strides-taken-for-positive",
+    "reads reversed arguments forwards",
+    "shape",
+    "value|sign of zero|nan",
+    around(_takes_strides_for_positive),
+)
+known_bad(
+    "writeable-arguments-only", "needs arguments that it may write to", "get", "error", around(_writes_to_what_it_may)
+)
+known_bad(
+    "errors-ignored-for-good",
+    "leaves NumPy's floating-point errors ignored",
+    "create",
+    "noise",
+    around(_ignores_errors),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -365,4 +366,54 @@ known_bad(
     "second",
     "value",
     writes(inc=_added_once),
+)
+
+
+# --- where there are many
+
+
+def _first_checked(part: Any, n: int, first: int = 64) -> Any:
+    """Positions beyond the first ones are clipped, not checked."""
+    if not isinstance(part, np.ndarray) or part.size <= first:
+        return part
+    flat = part.ravel()
+    rest = np.clip(flat[first:].astype(np.int64), -n, n - 1)
+    return np.concatenate([flat[:first].astype(np.int64), rest]).reshape(part.shape)
+
+
+def _few_added(x: Array, y: Array, *inputs: Array, index: Index) -> Array:
+    """Of more than 100 ids, those that repeat count once."""
+    if len(inputs) != 1 or np.size(inputs[0]) <= 100 or np.ndim(inputs[0]) != 1 or not index.selects_rows:
+        return add(x, y, *inputs, index=index)
+    result = np.array(x, order="C")
+    _, first = np.unique(np.asarray(inputs[0]) % len(result), return_index=True)
+    rows = np.broadcast_to(y, (len(inputs[0]), *result.shape[1:]))
+    np.add.at(result, np.asarray(inputs[0])[first], rows[first])
+    return result
+
+
+known_bad(
+    "bounds-of-the-first-64",
+    "checks only the first 64 positions",
+    "errors",
+    "error",
+    lambda good: Altered(good, lower=with_key(_first_checked)),
+    "edges",
+)
+known_bad(
+    "duplicates-lost-among-many",
+    "adds one increment a row where there are more than 100 ids",
+    "inc",
+    "value",
+    lambda good: Altered(good, lower={"inc_subtensor": _few_added}),
+    "edges",
+)
+known_bad(
+    "sets-in-reverse",
+    "applies the writes of a commit in reverse",
+    "update",
+    "state",
+    lambda good: Altered(
+        good, program=lambda p: replace(p, commits=tuple(replace(c, writes=c.writes[::-1]) for c in p.commits))
+    ),
 )
