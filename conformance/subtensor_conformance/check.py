@@ -334,8 +334,7 @@ def _again(where: str, run: Any, kept: Sequence[Array], outputs: Sequence[Array]
 def _strided(a: Array) -> Array:
     """The same values, not side by side, backwards along the first axis, and read-only."""
     wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]) if a.ndim else (2,), a.dtype)
-    view = wide[..., ::2] if a.ndim else wide[0, ...]
-    view = view[::-1] if a.ndim else view
+    view = wide[..., ::2][::-1] if a.ndim else wide[0, ...]
     view[...] = a
     view.flags.writeable = False
     return view

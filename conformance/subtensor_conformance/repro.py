@@ -56,6 +56,15 @@ def owned(what, outputs, others):
             faults.append(what)
 
 
+def strided(a):
+    """The same values, not side by side, backwards along the first axis, and read-only."""
+    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]) if a.ndim else (2,), a.dtype)
+    view = wide[..., ::2][::-1] if a.ndim else wide[0, ...]
+    view[...] = a
+    view.flags.writeable = False
+    return view
+
+
 def due(what, name, text, action):
     try:
         action()
@@ -227,10 +236,11 @@ def _calls(case: Case) -> list[str]:
             lines.append(f"arguments = [{arguments}]")
             lines.append("kept = [a.copy() for a in arguments]")
             lines.append("outputs = f(*arguments)")
-            for i, e in enumerate(expectation.call(call)):
-                lines.append(
-                    f"compare('call {n}: ' + {case.outputs[i]!r}, {_spelled(e)}, outputs[{i}], {_allowed(case, e)})"
-                )
+            results = expectation.call(call)
+            compared = [
+                f"{case.outputs[i]!r}, {_spelled(e)}, outputs[{i}], {_allowed(case, e)})" for i, e in enumerate(results)
+            ]
+            lines += [f"compare('call {n}: ' + {c}" for c in compared]
             held = ", ".join(f"{g.name}.get_value(borrow=True)" for g in case.shared)
             if case.step:
                 held += ", *(s.get_value(borrow=True) for s in own.values())"
@@ -239,6 +249,9 @@ def _calls(case: Case) -> list[str]:
                 "for k, (before, after) in enumerate(zip(kept, arguments)):",
                 f"    compare(f'call {n}: argument {{k}} is unchanged', before, after, None)",
             ]
+            if not case.updates and not case.step:
+                lines.append("outputs = f(*map(strided, kept))")
+                lines += [f"compare('call {n} with read-only strided arguments: ' + {c}" for c in compared]
         lines += _state(case, f"call {n}: the new ", expectation)
     if case.resume:
         lines.append(RESUMED)
