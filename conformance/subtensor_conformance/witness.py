@@ -79,13 +79,16 @@ class Witness:
         written, errors = io.StringIO(), np.geterr()
         with warnings.catch_warnings(record=True) as heard, redirect_stdout(written), redirect_stderr(written):
             warnings.simplefilter("always")
-            yield
+            try:
+                yield
+            finally:
+                if np.geterr() != errors:
+                    got = repr(np.geterr())
+                    self._note("noise", "NumPy's handling of floating-point errors is not what it was", got)
+                    np.seterr(**errors)
         for w in heard:
             if w.category in NOISE or issubclass(w.category, RuntimeWarning):
                 self._note("noise", f"a warning: {w.category.__name__}: {w.message}")
-        if np.geterr() != errors:
-            self._note("noise", "NumPy's handling of floating-point errors is not what it was", got=repr(np.geterr()))
-            np.seterr(**errors)
         if written.getvalue():
             self._note("noise", "something was printed", got=written.getvalue())
 
