@@ -65,6 +65,7 @@ class Case:
     it: by the same function, and by one built anew over variables made anew, which must give the same bits.
     together: whether the calls are made once more, by several threads at once. interrupted: whether the last call is
     made many times more, from the state before it, and ended by a KeyboardInterrupt at one moment after the other.
+    then: updates of a second function over the same variables and inputs, called after each call of the first.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Case:
     resume: bool = False
     together: bool = False
     interrupted: bool = False
+    then: tuple[tuple[str, str], ...] = ()
 
     @property
     def area(self) -> str:

@@ -111,6 +111,13 @@ def build(case: Case, backend: str) -> tuple[Any, dict[str, Any]]:
     return subtensor.function(inputs, outputs, updates=updates, backend=backend, on_unused_input="ignore"), names
 
 
+def _second(case: Case, names: Mapping[str, Any], backend: str) -> Any:
+    """The second function of a case, over the variables of the first."""
+    updates = [(names[name], read(source, names)) for name, source in case.then]
+    inputs = [names[g.name] for g in case.inputs]
+    return subtensor.function(inputs, [], updates=updates, backend=backend, on_unused_input="ignore")
+
+
 # --- running
 
 
@@ -129,6 +136,7 @@ def _run(case: Case, backend: str, witness: Witness, bound: Bound, observed: lis
     if results and set(shared) != set(results[0][1]):
         wanted = sorted(set(results[0][1]) - {g.name for g in case.shared})
         raise Failure("state", f"the optimizer's state has other names: {sorted(own)}", repr(wanted), repr(sorted(own)))
+    other = _second(case, names, backend) if case.then else None
     error, saved = 0.0, dict[str, Array]()
     for number, call in enumerate(case.calls):
         before = witness.ran
@@ -137,6 +145,12 @@ def _run(case: Case, backend: str, witness: Witness, bound: Bound, observed: lis
         error = max(error, _one_call(case, call, number, run, shared, due, bound, observed))
         if witness.ran == before and not _before_the_backend(call):
             raise Failure("dispatch", f"call {number} returned without running what {backend!r} compiled")
+        if other is not None and call.raises is None:
+            other(*map(to_array, call.arguments))
+            _, values, _ = next(due)
+            error = max(
+                error, _compare_state(f"after the second function, {number}: ", shared, values, bound, observed)
+            )
     if case.resume:
         _resumed(case, backend, run, shared, saved)
     if case.interrupted:
@@ -332,8 +346,8 @@ def _again(where: str, run: Any, kept: Sequence[Array], outputs: Sequence[Array]
 
 
 def _strided(a: Array) -> Array:
-    """The same values, not side by side, backwards along the first axis, and read-only."""
-    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]) if a.ndim else (2,), a.dtype)
+    """The same values, not side by side, columns first, backwards along the first axis, and read-only."""
+    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]) if a.ndim else (2,), a.dtype, order="F")
     view = wide[..., ::2][::-1] if a.ndim else wide[0, ...]
     view[...] = a
     view.flags.writeable = False

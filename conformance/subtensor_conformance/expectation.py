@@ -38,15 +38,25 @@ class Expectation:
             self.flushed = step.flushed
             self.state |= {name: first(self.state) for name, first in step.first.items()}
         self.outputs = [read(instead.get(source, source), names) for source in case.outputs]
+        self.then = {name: read(instead.get(source, source), names) for name, source in case.then}
 
     def call(self, call: Call) -> list[Array]:
         """The outputs; the state is taken one step further."""
-        given = {self.leaves[g.name]: _to_oracle(v) for g, v in zip(self.case.inputs, call.arguments, strict=True)}
-        given |= {self.leaves[name]: v for name, v in self.state.items()}
+        given = self._given(call)
         outputs = [_to_numpy(oracle.evaluate(nodes.as_node(o), given)) for o in self.outputs]
-        new = {name: oracle.evaluate(nodes.as_node(e), given) for name, e in self.updates.items()}
-        self.state.update(new)
+        self._step(self.updates, given)
         return outputs
+
+    def second(self, call: Call) -> None:
+        """The state is taken one step further by the case's second function."""
+        self._step(self.then, self._given(call))
+
+    def _given(self, call: Call) -> dict[Any, Any]:
+        given = {self.leaves[g.name]: _to_oracle(v) for g, v in zip(self.case.inputs, call.arguments, strict=True)}
+        return given | {self.leaves[name]: v for name, v in self.state.items()}
+
+    def _step(self, updates: Mapping[str, Any], given: Mapping[Any, Any]) -> None:
+        self.state |= {name: oracle.evaluate(nodes.as_node(e), given) for name, e in updates.items()}
 
     def set(self, call: Call) -> None:
         """What is set from outside before a call."""
@@ -68,7 +78,7 @@ Outcome = tuple[list[Array], dict[str, Array], dict[str, Array]]
 def expected(case: Case) -> tuple[Outcome, ...]:
     """For each call that is to succeed: the outputs, and the state after and before it. Kept, for the next backend.
 
-    One more, without outputs, for a case that ends with a flush.
+    One more, without outputs, after each for a case with a second function, and at the end for one that is flushed.
     """
     try:
         expectation = Expectation(case)
@@ -78,6 +88,10 @@ def expected(case: Case) -> tuple[Outcome, ...]:
                 expectation.set(c)
                 before = expectation.values()
                 results.append((expectation.call(c), expectation.values(), before))
+                if case.then:
+                    before = expectation.values()
+                    expectation.second(c)
+                    results.append(([], expectation.values(), before))
         if case.flush:
             before = expectation.values()
             expectation.flush()

@@ -57,8 +57,8 @@ def owned(what, outputs, others):
 
 
 def strided(a):
-    """The same values, not side by side, backwards along the first axis, and read-only."""
-    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]) if a.ndim else (2,), a.dtype)
+    """The same values, not side by side, columns first, backwards along the first axis, and read-only."""
+    wide = np.zeros((*a.shape[:-1], 2 * a.shape[-1]) if a.ndim else (2,), a.dtype, order="F")
     view = wide[..., ::2][::-1] if a.ndim else wide[0, ...]
     view[...] = a
     view.flags.writeable = False
@@ -105,6 +105,11 @@ def script(case: Case, backend: str) -> str:
     )
     if case.step:
         body.append("own = {s.name: s for s in step.state}")
+    if case.then:
+        then = ", ".join(f"({name}, {source})" for name, source in case.then)
+        body.append(
+            f"second = st.function([{inputs}], [], updates=[{then}], backend=BACKEND, on_unused_input='ignore')"
+        )
     if case.raises is not None:
         lines += ["\ndef build():", *(f"    {line}" for line in body), "\n"]
         lines.append(f"due('building', {case.raises[0]!r}, {case.raises[1]!r}, build)")
@@ -253,6 +258,10 @@ def _calls(case: Case) -> list[str]:
                 lines.append("outputs = f(*map(strided, kept))")
                 lines += [f"compare('call {n} with read-only strided arguments: ' + {c}" for c in compared]
         lines += _state(case, f"call {n}: the new ", expectation)
+        if case.then and call.raises is None:
+            expectation.second(call)
+            lines.append(f"second({arguments})")
+            lines += _state(case, f"call {n}: after the second function, ", expectation)
     if case.resume:
         lines.append(RESUMED)
     if case.interrupted:

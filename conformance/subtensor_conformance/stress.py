@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from subtensor_conformance.compare import Array
 from subtensor_conformance.witness import Failure, Witness
 
@@ -70,8 +72,10 @@ def interrupted(
         for name, s in shared.items():
             s.set_value(before[name])
         moments = _Interrupt(witness.backend, at)
-        with suppress(KeyboardInterrupt), moments.waiting():
+        witness.listens = False  # a ``with`` block that is divided may leave things as they were within
+        with np.errstate(), suppress(KeyboardInterrupt), moments.waiting():
             run(*(a.copy() for a in arguments))
+        witness.listens = True
         return moments
 
     count = step(-1).passed

@@ -31,6 +31,7 @@ def _by_area() -> Mapping[str, list[Case]]:
         _ids,
         _dtypes_of_ids,
         _updates,
+        _two_functions,
         _values,
         _slices,
         _layouts,
@@ -287,6 +288,32 @@ def _updates() -> Iterator[Case]:
     yield replace(large, tags=(*large.tags, "edges"))
 
 
+def _two_functions() -> Iterator[Case]:
+    """What a second function over the same variables does is seen by the first, and the reverse; nothing is shared."""
+    y = array("float64", (2, 4), 3)
+    calls = (Call((I, y)), Call((value("int64", [0, 0, 2]), y)), Call((I, array("float64", (2, 4), 4))))
+    for name, updates, then, outputs in (
+        ("constant", {"a": "a[i].inc(1)"}, {"a": "st.constant([[1.5, 2], [3, 4], [5, 6], [7, 8]])"}, ()),
+        ("zeros", {"a": "a[i].inc(1)"}, {"a": "st.zeros_like(a)"}, ("a[i]",)),
+        ("copy", {"a": "a[i].inc(1)"}, {"b": "a"}, ("b[i]",)),
+        ("transposed", {"a": "a[i].set(y[0, :2])"}, {"a": "(y + 1).T"}, ("a[i]",)),
+        ("transposed-inc", {"a": "a[i].inc(1)"}, {"a": "a.T.reshape((4, 2)) + y.T"}, ("a.sum(axis=0)",)),
+        ("reader", {}, {"a": "a[i].inc(1)"}, ("a[i]", "a.sum()")),
+        ("reader-of-other", {"b": "b[i].inc(a[i])"}, {"a": "a[i].set(y[0, :2])"}, ("a[i]",)),
+        ("swap", {"a": "b", "b": "a"}, {"a": "a[i].inc(1)"}, ("a[i]", "b[i]")),
+    ):
+        yield Case(
+            f"update/two-functions/{name}",
+            inputs=(given("i", I), given("y", y)),
+            shared=(state("a", X42), state("b", array("float64", (4, 2), 5))),
+            updates=tuple(updates.items()),
+            then=tuple(then.items()),
+            outputs=outputs,
+            calls=calls,
+            tags=("edges",),
+        )
+
+
 def _values() -> Iterator[Case]:
     bools = {"x": value("bool", [[True, False], [True, False], [False, True]]), "i": value("int64", [0, 1, 0])}
     bools |= {"j": value("int64", [0, 1, 0]), "y": value("bool", [True, True, True])}
@@ -299,6 +326,12 @@ def _values() -> Iterator[Case]:
     ):
         given_values = {"x": value(dtype, old), "i": rows, "y": value(dtype, more)}
         yield _one(f"inc/{dtype}-wide", given_values, "x[i].inc(y)", "x[i].set(y)")
+    for dtype in ("bool", "float16", "uint8"):
+        x, y = array(dtype, (4, 2), 1), array(dtype, (3, 2), 7)
+        again = {"x": x, "i": value("int64", [1, -3, 1]), "j": value("int64", [0, 1, 0]), "y": y}
+        half = HALF if dtype == "float16" else None
+        each = ("x[i].set(y)", "x[i, j].set(y[:, 0])", "x[:, j].set(y[0, 0])", "x[j, :].set(y)")
+        yield _one(f"set/repeats/{dtype}", again, *each, capability=half)
     zeros = value("float64", [[-0.0, 1.0], [-0.0, -0.0], [2.0, -0.0]])
     y = value("float64", [[-0.0, 0.0], [-0.0, 1.0]])
     given_values = {"x": zeros, "i": value("int64", [0, 0]), "y": y}
@@ -508,7 +541,7 @@ def _numbers() -> Iterator[Case]:
         "st.cumprod(x, axis=0)",
     )
     yield _one("reduce/sum/int64-wide", wide, *each)
-    ints = {"x": Value("int32", (2000,), tuple(k % 7 - 3 for k in range(2000)))}
+    ints = {"x": Value("int32", (2000,), tuple(k * k % 7 - 3 for k in range(2000)))}
     inner = "st.sum(x.reshape((2, 10, 2, 50)), axis=(0, 2))"
     yield _one("reduce/sum/int32-2000", ints, "st.sum(x)", "st.cumsum(x, axis=0)[-1]", "st.max(x)", inner)
     empty = {"x": Value("int32", (0, 2), ())}
@@ -545,6 +578,10 @@ def _numbers() -> Iterator[Case]:
     yield _one("elementwise/round/float64/large", {"x": x}, *each)
     x = value("float32", [2.0**24 + 2, 2.0**23 - 0.5, -(2.0**23) + 0.5, 2.0**100])
     yield _one("elementwise/round/float32/large", {"x": x}, *each)
+    x, y = value("int64", [2**53, -(2**53) - 1]), value("int64", [2**53 + 1, -(2**53)])
+    yield _one("elementwise/compare/int64-beyond-float", {"x": x, "y": y}, "st.maximum(x, y)", "st.minimum(x, y)", "x < y")
+    x = value("float16", [NAN, -0.0, 2.0, -INF])
+    yield _one("elementwise/sign/float16/special", {"x": x}, "st.sign(x)", "st.abs(x)", "-x", capability=HALF)
     x = value("float64", [1e-300, 1e-17, 0.5])
     yield _one("elementwise/log1p/tiny", {"x": x}, "st.log1p(x)", "st.expm1(x)", ulps=4)
     x, y = value("float64", [1.0, 2.0]), value("float64", [3.0, 4.0])
