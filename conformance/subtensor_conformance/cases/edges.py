@@ -579,7 +579,9 @@ def _numbers() -> Iterator[Case]:
     x = value("float32", [2.0**24 + 2, 2.0**23 - 0.5, -(2.0**23) + 0.5, 2.0**100])
     yield _one("elementwise/round/float32/large", {"x": x}, *each)
     x, y = value("int64", [2**53, -(2**53) - 1]), value("int64", [2**53 + 1, -(2**53)])
-    yield _one("elementwise/compare/int64-beyond-float", {"x": x, "y": y}, "st.maximum(x, y)", "st.minimum(x, y)", "x < y")
+    yield _one(
+        "elementwise/compare/int64-beyond-float", {"x": x, "y": y}, "st.maximum(x, y)", "st.minimum(x, y)", "x < y"
+    )
     x = value("float16", [NAN, -0.0, 2.0, -INF])
     yield _one("elementwise/sign/float16/special", {"x": x}, "st.sign(x)", "st.abs(x)", "-x", capability=HALF)
     x = value("float64", [1e-300, 1e-17, 0.5])
