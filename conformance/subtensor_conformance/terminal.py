@@ -1,4 +1,4 @@
-"""Reports for a terminal: a progress bar, the matrix of areas by backends, failures."""
+"""Reports for a terminal: a progress bar, the matrix of areas by backends, failures, one for each message."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def cell(run: Run, area: str) -> str:
 
 
 def show(report: Report, stream: TextIO | None = None, most: int = 10) -> None:
-    """Print a report. most: how many failures of each backend are shown in full."""
+    """Print a report. most: how many failures of each backend, with messages of their own, are shown in full."""
     stream = stream or sys.stdout
     paint = Paint(stream)
     out = stream.write
@@ -99,8 +99,12 @@ def _sum(run: Run) -> str:
 
 
 def _failures(run: Run, paint: Paint, stream: TextIO, most: int) -> None:
-    shown = [r for r in run.failures if r.state != "not-run"]
-    for r in shown[:most]:
+    alike: dict[tuple[str, str, str], list[Result]] = {}
+    for r in run.failures:
+        if r.state != "not-run":
+            alike.setdefault((r.state, r.kind, r.message), []).append(r)
+    shown = list(alike.values())
+    for r, *others in shown[:most]:
         stream.write(paint(f"✗ {r.id}", "bad") + f"  [{r.state}{': ' + r.kind if r.kind else ''}]\n")
         stream.write(textwrap.indent(r.message, "  ") + "\n")
         width = shutil.get_terminal_size().columns
@@ -112,8 +116,12 @@ def _failures(run: Run, paint: Paint, stream: TextIO, most: int) -> None:
                 short = textwrap.shorten(" ".join(text.split()), max(60, 2 * width))
                 stream.write(f"  {paint(label, 'dim')}: {short}\n")
         stream.write(f"  {paint('script', 'dim')}:   subtensor-conformance --backend {run.backend} --repro {r.id}\n")
+        if others:
+            some = ", ".join(o.id for o in others[:3]) + (", …" if len(others) > 3 else "")
+            stream.write(f"  and {len(others)} more with the same message: {some}\n")
     if len(shown) > most:
-        stream.write(f"  and {len(shown) - most} more; --json lists all\n")
+        left = sum(map(len, shown[most:]))
+        stream.write(f"  and {left} more, with {len(shown) - most} other messages; --json lists all\n")
     left = sum(r.state == "not-run" for r in run.failures)
     if left:
         stream.write(paint(f"{left} planned cases were not run, which counts as failure\n", "bad"))

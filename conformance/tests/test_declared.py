@@ -80,6 +80,24 @@ def test_a_class_is_no_backend():
         st.plugins.register(Plugin())
 
 
+def test_failures_with_one_message_are_shown_once(capsys):
+    from subtensor_conformance.terminal import show
+
+    def broken(x, **params):
+        return x.summ()
+
+    backend = Altered(plugins.get_backend("numpy"), lower={"sum": broken})
+    backend.name = "broken"
+    report = run(backend, areas=("reduce", "linalg"))
+    failures = report.runs[0].failures
+    assert len(failures) > 20
+    assert len({r.message for r in failures}) == 1
+    show(report)
+    out = capsys.readouterr().out
+    assert out.count("unexpected AttributeError") == 1
+    assert f"and {len(failures) - 1} more with the same message: {failures[1].id}, " in out
+
+
 def test_a_traceback_ends_with_the_backend_s_own_frames(capsys):
     from subtensor_conformance.terminal import show
 
