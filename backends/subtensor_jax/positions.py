@@ -42,6 +42,7 @@ def prepared(p: np.ndarray[Any, Any], length: int, spare: list[np.ndarray[Any, A
 
 
 def _wrapped(p: np.ndarray[Any, Any], length: int) -> np.ndarray[Any, Any]:
+    """Positions of which some may be negative or out of range, as int64; raises Broken for the latter."""
     if p.size and (int(p.min()) < -length or int(p.max()) >= length):
         raise Broken
     wide = p.astype(_WIDE)

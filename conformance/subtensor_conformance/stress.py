@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -72,12 +72,21 @@ def interrupted(
         for name, s in shared.items():
             s.set_value(before[name])
         moments = _Interrupt(witness.backend, at)
-        witness.listens = False  # a ``with`` block that is divided may leave things as they were within
         with np.errstate(), suppress(KeyboardInterrupt), moments.waiting():
             run(*(a.copy() for a in arguments))
-        witness.listens = True
         return moments
 
+    witness.listens = False  # a ``with`` block that is divided may leave things as they were within
+    try:
+        _at_each_moment(step, state, old)
+    finally:
+        witness.listens = True
+
+
+def _at_each_moment(
+    step: Callable[[int], _Interrupt], state: Callable[[], dict[str, Any]], old: dict[str, Any]
+) -> None:
+    """step: makes the call from the old state, ended at a moment, or not for -1. state: what the variables hold."""
     count = step(-1).passed
     new = state()
     first = max(0, count - NEAREST)
