@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 import subtensor as st
+from subtensor.contributions import did_you_mean
 from subtensor.errors import PluginError
 from subtensor.graph import OPS, Op
 from subtensor.program import build
@@ -29,7 +28,9 @@ def faults(backend: Any) -> list[str]:
     found = []
     if missing := sorted(core - backend.operations):
         found.append(f"operations lacks {len(missing)} core ops: {', '.join(missing)}; lower them, and add their names")
-    found += [f"operations names {n!r}, which is no op{close(n, OPS)}" for n in sorted(backend.operations - set(OPS))]
+    found += [
+        f"operations names {n!r}, which is no op{did_you_mean(n, OPS)}" for n in sorted(backend.operations - set(OPS))
+    ]
     return found
 
 
@@ -75,7 +76,7 @@ def bounds(backend: Any) -> tuple[dict[str, float], list[str]]:
     factors, wrong = {}, []
     for i, factor in dict(getattr(backend, "conformance_bounds", {})).items():
         if i not in known:
-            wrong.append(f"conformance_bounds names {i!r}, which is no case{close(str(i), known)}")
+            wrong.append(f"conformance_bounds names {i!r}, which is no case{did_you_mean(str(i), known)}")
         elif not 1 < factor <= LOOSEN_CAP:
             wrong.append(f"conformance_bounds loosens {i!r} by {factor}; expected more than 1 and at most {LOOSEN_CAP}")
         elif known[i].ulps == 0 and known[i].absolute == 0:
@@ -83,9 +84,3 @@ def bounds(backend: Any) -> tuple[dict[str, float], list[str]]:
         else:
             factors[i] = float(factor)
     return factors, wrong
-
-
-def close(name: str, known: Iterable[str]) -> str:
-    """The end of a message about a name that is not known."""
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""

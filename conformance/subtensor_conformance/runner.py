@@ -10,13 +10,14 @@ from typing import Any
 
 from subtensor import plugins
 from subtensor.backend import CAPABILITIES
+from subtensor.contributions import did_you_mean
 from subtensor.errors import PluginError
 from subtensor.hookspecs import hookimpl
 from subtensor_conformance import workers
 from subtensor_conformance.case import Case, Manifest
 from subtensor_conformance.cases import AREAS, corpus
 from subtensor_conformance.check import check
-from subtensor_conformance.declared import bounds, close, faults, lowering_faults
+from subtensor_conformance.declared import bounds, faults, lowering_faults
 from subtensor_conformance.report import Report, Run, case_of
 from subtensor_conformance.result import Result
 
@@ -38,7 +39,7 @@ def plan(
     chosen, wanted = tuple(areas) or tuple(AREAS), tuple(ids)
     for area in chosen:
         if area not in AREAS:
-            raise UsageError(f"unknown area {area!r}; the areas are {', '.join(AREAS)}{close(area, AREAS)}")
+            raise UsageError(f"unknown area {area!r}; the areas are {', '.join(AREAS)}{did_you_mean(area, AREAS)}")
     if profile not in ("quick", "full"):
         raise UsageError(f"unknown profile {profile!r}; expected quick or full")
     if capability is not None and capability not in CAPABILITIES:
@@ -46,7 +47,7 @@ def plan(
     known = {c.id: c for c in corpus()}
     for i in wanted:
         if i not in known:
-            raise UsageError(f"unknown case {i!r}; ids are exact{close(i, known)}")
+            raise UsageError(f"unknown case {i!r}; ids are exact{did_you_mean(i, known)}")
     cases = [known[i] for i in wanted] or [c for c in corpus() if c.area in chosen and (c.quick or profile == "full")]
     if capability is not None:
         cases = [c for c in cases if c.capability == capability]
