@@ -1,6 +1,6 @@
 """The JAX backend of subtensor: each program becomes a few jitted functions that update state in place."""
 
-from subtensor.hookspecs import hookimpl
+from subtensor.plugins.hooks import hookimpl
 from subtensor.rewrites.engine import Rewrite
 from subtensor_jax.backend import JaxBackend
 from subtensor_jax.interop import PureFunction, to_jax

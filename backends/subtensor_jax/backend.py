@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subtensor.backend import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
 from subtensor.errors import PluginError
-from subtensor.program import Program
+from subtensor.program.contract import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
+from subtensor.program.linear import Program
 from subtensor_jax.executable import Executable
 from subtensor_jax.pages import enlarge_pages
 from subtensor_jax.tracing import OPERATIONS

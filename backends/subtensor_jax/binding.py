@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from subtensor.indexing import At, Bound, Index, Ref, Slice
-from subtensor.program import Instruction, Program
+from subtensor.graph.indexing import At, Bound, Index, Ref, Slice
+from subtensor.program.linear import Instruction, Program
 
 STATIC: Mapping[str, Callable[..., Any]] = {
     "add": np.add,

@@ -12,10 +12,10 @@ import numpy as np
 from subtensor import plugins
 from subtensor.errors import CallError, DTypeError, FunctionError, ShapeError, Unsupported
 from subtensor.function import Function
-from subtensor.graph import Variable
-from subtensor.program import build
-from subtensor.shared import SharedVariable
-from subtensor.types import can_cast
+from subtensor.graph.nodes import Variable
+from subtensor.graph.shared import SharedVariable
+from subtensor.graph.types import can_cast
+from subtensor.program.linear import build
 from subtensor_jax.arithmetic import Array, dtype_of, full_like, where
 from subtensor_jax.binding import Binding
 from subtensor_jax.executable import apply_writes

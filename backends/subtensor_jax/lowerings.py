@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from subtensor.types import INDEX
+from subtensor.graph.types import INDEX
 from subtensor_jax import arithmetic
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like, spread
 from subtensor_jax.runs import spread_rows

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subtensor.graph import OPS, Constant, Variable, constant_node, rebuild
-from subtensor.indexing import Index
-from subtensor.operators import call
+from subtensor.graph.indexing import Index
+from subtensor.graph.nodes import OPS, Constant, Variable, constant_node, rebuild
+from subtensor.graph.operators import call
+from subtensor.graph.shared import SharedVariable
+from subtensor.graph.types import INDEX
 from subtensor.ops.shape import length
 from subtensor.ops.subtensor import get_op, inc_op, set_op
 from subtensor.rewrites.engine import Rewrite
 from subtensor.rewrites.shapes import is_elementwise, is_single, is_zeros, same_length
-from subtensor.shared import SharedVariable
-from subtensor.types import INDEX
 
 _MOST = 200
 """Nodes of one expression that are looked at."""

@@ -64,7 +64,7 @@ def quick_call(
         lines += [
             "rest = Rest()",
             "with x64(True):",
-            # What subtensor.program.commit does. Nothing else holds on to the old values: they are dropped while the
+            # What the frontend's commit does. Nothing else holds on to the old values: they are dropped while the
             # device works.
             f"    deque(map(setattr, ({cells}rest), data, flat(starmap(step, (({taken}),)))), 0)",
             f"given, written = rest.data, cells[{targets[0]}]",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from jax import lax
 
-from subtensor.types import INDEX
+from subtensor.graph.types import INDEX
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of
 from subtensor_jax.scatter import Selection, Span, put
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from subtensor.types import INDEX
+from subtensor.graph.types import INDEX
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, where
 
 _IN_BOUNDS = lax.GatherScatterMode.PROMISE_IN_BOUNDS

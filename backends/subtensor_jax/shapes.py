@@ -6,7 +6,7 @@ import sys
 import warnings
 from typing import Any
 
-from subtensor.program import Program
+from subtensor.program.linear import Program
 
 MOST_SHAPES = 20
 """For how many shapes a function may be compiled before a warning."""

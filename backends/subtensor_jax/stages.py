@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import jax.numpy as jnp
 import numpy as np
 
-from subtensor.indexing import Ref
-from subtensor.program import Instruction
+from subtensor.graph.indexing import Ref
+from subtensor.program.linear import Instruction
 from subtensor_jax.arithmetic import Array
 from subtensor_jax.binding import Binding, Place, Positions, Stage
 from subtensor_jax.jitting import Jitted, Work

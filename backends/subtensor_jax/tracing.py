@@ -1,7 +1,8 @@
 """Tracing the instructions of one stage: lengths are numbers here, and everything else is a traced array.
 
 What must hold at run time (positions in range, exponents that are not negative) is collected in ``Trace.flags``. What
-is already wrong while tracing raises. Which error the caller sees is not decided here: see ``subtensor.diagnosis``.
+is already wrong while tracing raises. Which error the caller sees is not decided here: see
+``subtensor.program.diagnosis``.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import jax
 import numpy as np
 from jax import lax
 
-from subtensor.backend import NO_LOWERINGS
 from subtensor.errors import Unsupported
-from subtensor.indexing import At, Index, Ref
-from subtensor.program import Instruction, Program, Write
-from subtensor.types import INDEX
+from subtensor.graph.indexing import At, Index, Ref
+from subtensor.graph.types import INDEX
+from subtensor.program.contract import NO_LOWERINGS
+from subtensor.program.linear import Instruction, Program, Write
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like
 from subtensor_jax.binding import STATIC, Binding, Positions
 from subtensor_jax.jitting import Work

@@ -1,6 +1,6 @@
 """The NumPy backend of subtensor: each program becomes one straight-line Python function."""
 
-from subtensor.hookspecs import hookimpl
+from subtensor.plugins.hooks import hookimpl
 from subtensor_numpy.backend import NumpyBackend
 
 __all__ = ["NumpyBackend", "subtensor_backend"]

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.backend import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
 from subtensor.errors import PluginError
-from subtensor.program import Instruction, Program
-from subtensor.shared import Cell
+from subtensor.graph.shared import Cell
+from subtensor.program.contract import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
+from subtensor.program.linear import Instruction, Program
 from subtensor_numpy.emit import OPERATIONS, Emitter
 from subtensor_numpy.workspace import workspace
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from subtensor.program import Instruction
-from subtensor.types import TensorType
+from subtensor.graph.types import TensorType
+from subtensor.program.linear import Instruction
 from subtensor_numpy.lowerings import NEVER_IN_PLACE, UFUNCS
 from subtensor_numpy.workspace import place
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import Unsupported
-from subtensor.indexing import Index, Ref, Slice
-from subtensor.program import Instruction, Program, Write, commit
+from subtensor.graph.indexing import Index, Ref, Slice
+from subtensor.program.linear import Instruction, Program, Write, commit
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
 from subtensor_numpy.lowerings import ELEMENTWISE, LOWERINGS, NEVER_IN_PLACE, SCIPY, UFUNCS, rows_at, special
 from subtensor_numpy.runs import run_sums

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.indexing import At, Index, Slice
+from subtensor.graph.indexing import At, Index, Slice
 from subtensor_numpy.kernels import row_adder
 
 Array = np.ndarray[Any, np.dtype[Any]]

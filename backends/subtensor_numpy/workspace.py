@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.program import Instruction
-from subtensor.types import Shape
+from subtensor.graph.types import Shape
+from subtensor.program.linear import Instruction
 from subtensor_numpy.scatter import check_range
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -1,4 +1,4 @@
-"""What ``frontend/tests/test_errors.py`` says of bad input, on JAX; and each error equals NumPy's, word for word."""
+"""What the frontend's ``test_errors.py`` says of bad input, on JAX; and each error equals NumPy's, word for word."""
 
 import re
 from importlib.util import module_from_spec, spec_from_file_location
@@ -11,7 +11,8 @@ from same_errors import errors_compared
 import subtensor as st
 from subtensor.errors import BoundsError
 
-_spec = spec_from_file_location("errors_on_jax", Path(__file__).parents[2] / "frontend" / "tests" / "test_errors.py")
+_TESTS = Path(__file__).parents[2] / "frontend" / "tests"
+_spec = spec_from_file_location("errors_on_jax", _TESTS / "program" / "test_errors.py")
 _cases = module_from_spec(_spec)
 _spec.loader.exec_module(_cases)
 globals().update({name: test for name, test in vars(_cases).items() if name.startswith("test_")})

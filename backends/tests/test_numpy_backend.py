@@ -10,7 +10,7 @@ from hypothesis import strategies as st_
 
 import subtensor as st
 from subtensor.plugins import get_backend
-from subtensor.program import build
+from subtensor.program.linear import build
 
 UNARY = [
     st.exp,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st_
 
-from subtensor.indexing import FULL, At, Index, Slice
+from subtensor.graph.indexing import FULL, At, Index, Slice
 from subtensor_numpy import kernels, runs, scatter
 
 ROWS = Index((At(0), FULL))

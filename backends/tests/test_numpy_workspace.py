@@ -10,8 +10,8 @@ from random_programs import DTYPES, programs, run
 
 import subtensor as st
 from subtensor import plugins
-from subtensor.graph import Op
-from subtensor.hookspecs import hookimpl
+from subtensor.graph.nodes import Op
+from subtensor.plugins.hooks import hookimpl
 from subtensor_numpy import workspace as module
 from subtensor_numpy.workspace import place, workspace
 

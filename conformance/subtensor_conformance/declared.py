@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 import subtensor as st
-from subtensor.contributions import did_you_mean
 from subtensor.errors import PluginError
-from subtensor.graph import OPS, Op
-from subtensor.program import build
+from subtensor.graph.nodes import OPS, Op
+from subtensor.plugins.contributions import did_you_mean
+from subtensor.program.linear import build
 from subtensor_conformance.cases import corpus
 
 SPECIAL = frozenset({"erf", "erfc", "erfinv", "gammaln", "digamma", "polygamma"})

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from subtensor.backend import CAPABILITIES
+from subtensor.program.contract import CAPABILITIES
 from subtensor_conformance.case import SPEC_VERSION, Case, Manifest
 from subtensor_conformance.cases import AREAS, LEVELS, corpus
 from subtensor_conformance.compare import Bound, difference

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from subtensor import plugins
-from subtensor.backend import CAPABILITIES
-from subtensor.contributions import did_you_mean
 from subtensor.errors import PluginError
-from subtensor.hookspecs import hookimpl
+from subtensor.plugins.contributions import did_you_mean
+from subtensor.plugins.hooks import hookimpl
+from subtensor.program.contract import CAPABILITIES
 from subtensor_conformance import workers
 from subtensor_conformance.case import Case, Manifest
 from subtensor_conformance.cases import AREAS, corpus

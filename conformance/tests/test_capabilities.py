@@ -4,7 +4,7 @@ import pytest
 
 import subtensor as st
 from subtensor import plugins
-from subtensor.program import needs_dynamic_shapes
+from subtensor.program.linear import needs_dynamic_shapes
 from subtensor_conformance.cases import corpus
 from subtensor_conformance.check import check
 from subtensor_conformance.known_bad.altered import Altered

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from subtensor.backend import CAPABILITIES
+from subtensor.program.contract import CAPABILITIES
 from subtensor_conformance import Manifest, Value, paste
 from subtensor_conformance.case import Call, Case, Given, numbers
 from subtensor_conformance.cases import AREAS, corpus

@@ -47,7 +47,7 @@ def test_a_script_makes_all_that_the_case_says(tmp_path, name, said, left_out):
 
 
 def test_a_function_that_remembers_state_does_not_resume(monkeypatch):
-    from subtensor.shared import SharedVariable
+    from subtensor.graph.shared import SharedVariable
 
     good = SharedVariable.set_value
     monkeypatch.setattr(SharedVariable, "set_value", lambda s, v: None if s.name == "t" else good(s, v))

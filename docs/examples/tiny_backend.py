@@ -13,11 +13,18 @@ import numpy as np
 from scipy import special
 
 import subtensor as st
-from subtensor.backend import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION, Executable
-from subtensor.errors import PluginError
-from subtensor.indexing import Index
-from subtensor.program import Instruction, Program, commit
-from subtensor.shared import Cell
+from subtensor.plugin import (
+    CAPABILITIES,
+    NO_LOWERINGS,
+    SPEC_VERSION,
+    Cell,
+    Executable,
+    Index,
+    Instruction,
+    PluginError,
+    Program,
+    commit,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Lowering = Callable[..., Any]
@@ -159,7 +166,7 @@ def updated(program: Program, slots: Sequence[Array]) -> list[Array]:
 
 
 class TinyBackend:
-    """See ``subtensor.backend.Backend`` for what each attribute means."""
+    """See ``subtensor.plugin.Backend`` for what each attribute means."""
 
     name = "tiny"
     spec_version = SPEC_VERSION

@@ -9,10 +9,10 @@ import pytest
 
 import subtensor as st
 from subtensor.errors import PluginError, SubtensorError
-from subtensor.graph import OPS, toposort
+from subtensor.graph.nodes import OPS, toposort
 from subtensor.ops.loop import map_rows
 from subtensor.ops.shape import lengths
-from subtensor.program import copy_op
+from subtensor.program.linear import copy_op
 
 BACKEND = "tiny"
 SOURCE = Path(__file__).parents[1] / "examples" / "tiny_backend.py"

@@ -9,9 +9,15 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from subtensor import errors, plugins
-from subtensor.arguments import In
-from subtensor.config import config
-from subtensor.constants import as_tensor, constant
+from subtensor.calculus.grad import (
+    Lop,
+    Rop,
+    gauss_newton_vector_product,
+    grad,
+    hessian,
+    hessian_vector_product,
+    jacobian,
+)
 from subtensor.errors import (
     BackendNotFoundError,
     BoundsError,
@@ -35,29 +41,23 @@ from subtensor.errors import (
     UpdateError,
     UpdateTypeError,
 )
-from subtensor.explain import WholeTableWarning
 from subtensor.function import Function, function
-from subtensor.grad import (
-    Lop,
-    Rop,
-    gauss_newton_vector_product,
-    grad,
-    hessian,
-    hessian_vector_product,
-    jacobian,
-)
 from subtensor.gradcheck import verify_grad
-from subtensor.graph import OPS as _OPS
-from subtensor.graph import Constant, Input, Op, Variable
-from subtensor.hookspecs import hookimpl
-from subtensor.leaves import CONSTRUCTORS as _CONSTRUCTORS
-from subtensor.leaves import tensor
-from subtensor.operators import FUNCTIONS as _FUNCTIONS
+from subtensor.graph.config import config
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.leaves import CONSTRUCTORS as _CONSTRUCTORS
+from subtensor.graph.leaves import tensor
+from subtensor.graph.nodes import OPS as _OPS
+from subtensor.graph.nodes import Constant, Input, Op, Variable
+from subtensor.graph.operators import FUNCTIONS as _FUNCTIONS
+from subtensor.graph.shared import SharedVariable, shared
+from subtensor.graph.types import TensorType
+from subtensor.look.explain import WholeTableWarning
+from subtensor.look.printing import dprint
 from subtensor.plugins import backends
-from subtensor.printing import dprint
+from subtensor.plugins.hooks import hookimpl
+from subtensor.program.arguments import In
 from subtensor.rewrites.engine import RULES as _RULES
-from subtensor.shared import SharedVariable, shared
-from subtensor.types import TensorType
 
 plugins.reserve(ops=_OPS, rewrites=_RULES)  # what is built in cannot be taken by a plugin
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import CheckpointError, Unsupported
-from subtensor.graph import Array
-from subtensor.program import commit
-from subtensor.shared import SharedVariable
+from subtensor.graph.nodes import Array
+from subtensor.graph.shared import SharedVariable
+from subtensor.program.linear import commit
 
 _RESERVED = "__metadata__"
 """A key of safetensors' header that is no variable's name."""

@@ -90,7 +90,7 @@ class BackendNotFoundError(PluginError, LookupError):
 class Unsupported(SubtensorError, NotImplementedError):
     """A backend declares that it lacks a capability.
 
-    capability: the name, from the closed set ``subtensor.backend.CAPABILITIES``, or an op's name.
+    capability: the name, from the closed set ``subtensor.plugin.CAPABILITIES``, or an op's name.
     """
 
     def __init__(self, capability: str, message: str | None = None) -> None:

@@ -9,13 +9,6 @@ from typing import Any
 import numpy as np
 
 from subtensor import plugins
-from subtensor.arguments import REQUIRED, In, Parameter
-from subtensor.backend import Backend, Executable
-from subtensor.calling import caller
-from subtensor.config import config
-from subtensor.constants import as_tensor, constant, is_weak
-from subtensor.diagnosis import diagnose
-from subtensor.drawing import draw
 from subtensor.errors import (
     BackendNotFoundError,
     CallError,
@@ -26,17 +19,24 @@ from subtensor.errors import (
     UpdateTypeError,
     counted,
 )
-from subtensor.explain import Explanation, explanation, warn_of_whole_tables
-from subtensor.graph import Input, Variable, describe, replace, toposort
-from subtensor.indexing import Slice
-from subtensor.operators import public
+from subtensor.graph.config import config
+from subtensor.graph.constants import as_tensor, constant, is_weak
+from subtensor.graph.indexing import Slice
+from subtensor.graph.nodes import Input, Variable, describe, replace, toposort
+from subtensor.graph.operators import public
+from subtensor.graph.shared import SharedVariable
+from subtensor.graph.types import can_cast
+from subtensor.look.drawing import draw
+from subtensor.look.explain import Explanation, explanation, warn_of_whole_tables
 from subtensor.ops.elementwise import same_kind
 from subtensor.ops.shape import fixed_shape, inverse_permutation
 from subtensor.ops.subtensor import get_op, is_write
-from subtensor.program import VIEWS, Program, build
+from subtensor.program.arguments import REQUIRED, In, Parameter
+from subtensor.program.calling import caller
+from subtensor.program.contract import Backend, Executable
+from subtensor.program.diagnosis import diagnose
+from subtensor.program.linear import VIEWS, Program, build
 from subtensor.rewrites.engine import Selection, rewrite
-from subtensor.shared import SharedVariable
-from subtensor.types import can_cast
 
 _AMBIGUOUS = -1
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.constants import constant
+from subtensor.calculus.grad import grad
 from subtensor.errors import GradientError
 from subtensor.function import function
-from subtensor.grad import grad
-from subtensor.graph import Array, Input
-from subtensor.operators import call
-from subtensor.types import TensorType
+from subtensor.graph.constants import constant
+from subtensor.graph.nodes import Array, Input
+from subtensor.graph.operators import call
+from subtensor.graph.types import TensorType
 
 _STEP = {"float64": 6e-6, "float32": 5e-3, "float16": 5e-2}
 _TOLERANCE = {"float64": 1e-6, "float32": 1e-2, "float16": 1e-1}

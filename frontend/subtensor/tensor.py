@@ -7,8 +7,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import subtensor
-from subtensor import leaves
-from subtensor.operators import FUNCTIONS
+from subtensor.graph import leaves
+from subtensor.graph.operators import FUNCTIONS
 
 __all__ = [name for name in subtensor.__all__ if name != "tensor"]
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from subtensor import plugins
 from subtensor.errors import BackendNotFoundError
-from subtensor.hookspecs import hookimpl
+from subtensor.plugins.hooks import hookimpl
 from subtensor_conformance.known_bad import conduct, curvature, optimizers, state, subsets, training, values
 from subtensor_conformance.known_bad.altered import Altered
 from subtensor_conformance.known_bad.catalogue import ALL, KnownBad

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from subtensor.graph import Op
-from subtensor.indexing import Index
-from subtensor.program import Commit, Instruction, Program, Write
+from subtensor.graph.indexing import Index
+from subtensor.graph.nodes import Op
+from subtensor.program.linear import Commit, Instruction, Program, Write
 
 Array: TypeAlias = Any
 Lowering = Callable[..., Any]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import Unsupported
-from subtensor.program import Program
+from subtensor.program.linear import Program
 from subtensor_conformance.known_bad.altered import Altered, Executable
 from subtensor_conformance.known_bad.catalogue import known_bad
 from subtensor_conformance.known_bad.state import Make, around

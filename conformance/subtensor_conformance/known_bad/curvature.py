@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from subtensor.calculus.grad import Lop, Rop
 from subtensor.curvature.space import RowSpace
-from subtensor.grad import Lop, Rop
-from subtensor.graph import Variable
-from subtensor.operators import call
+from subtensor.graph.nodes import Variable
+from subtensor.graph.operators import call
 from subtensor.ops.distinct import Runs
 from subtensor.ops.gradient import disconnected_grad
 from subtensor.ops.shape import length

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import SubtensorError, Unsupported
-from subtensor.program import Program
+from subtensor.program.linear import Program
 from subtensor_conformance.known_bad.altered import Altered, Array, Executable, add, put
 from subtensor_conformance.known_bad.catalogue import known_bad
 

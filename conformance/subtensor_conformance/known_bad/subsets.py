@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.graph import DISCONNECTED, OPS
-from subtensor.indexing import Index
-from subtensor.operators import call
+from subtensor.graph.indexing import Index
+from subtensor.graph.nodes import DISCONNECTED, OPS
+from subtensor.graph.operators import call
 from subtensor_conformance.known_bad.altered import Altered, Array, add, get, key_of, put, with_key
 from subtensor_conformance.known_bad.catalogue import known_bad
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.graph import Variable
-from subtensor.operators import call
+from subtensor.graph.nodes import Variable
+from subtensor.graph.operators import call
 from subtensor.optimizers.places import DensePlace, RowPlace
 from subtensor.optimizers.rules import Step
 from subtensor.optimizers.updates import Lag, Updates
-from subtensor.program import Program
+from subtensor.program.linear import Program
 from subtensor_conformance.known_bad.altered import Altered, Array, Executable
 from subtensor_conformance.known_bad.catalogue import known_bad
 from subtensor_conformance.known_bad.optimizers import ASSEMBLY, instead, lower, module, wrong_optimizer

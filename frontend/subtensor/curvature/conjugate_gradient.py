@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subtensor.graph import Array
+from subtensor.graph.nodes import Array
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.constants import as_tensor
 from subtensor.curvature.space import RowSpace
 from subtensor.errors import DomainError, OptimizerError
 from subtensor.function import Function, function
-from subtensor.graph import Array, Input, Variable
+from subtensor.graph.constants import as_tensor
+from subtensor.graph.nodes import Array, Input, Variable
 
 
 @dataclass(frozen=True)

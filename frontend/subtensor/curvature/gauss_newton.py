@@ -9,7 +9,7 @@ import numpy as np
 
 from subtensor.curvature.driver import Driver, Progress, adapted
 from subtensor.errors import OptimizerError
-from subtensor.graph import Array, Variable
+from subtensor.graph.nodes import Array, Variable
 from subtensor.optimizers.build import number
 
 

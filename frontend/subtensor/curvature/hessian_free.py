@@ -10,7 +10,7 @@ import numpy as np
 from subtensor.curvature.conjugate_gradient import conjugate_gradient
 from subtensor.curvature.driver import Driver, Point, Progress, adapted
 from subtensor.errors import OptimizerError
-from subtensor.graph import Array, Variable
+from subtensor.graph.nodes import Array, Variable
 from subtensor.optimizers.build import number
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from subtensor.constants import as_tensor, constant
+from subtensor.calculus.grad import gauss_newton_vector_product, grad, hessian_vector_product, jacobian
 from subtensor.errors import OptimizerError
-from subtensor.grad import gauss_newton_vector_product, grad, hessian_vector_product, jacobian
-from subtensor.graph import Variable, replace
-from subtensor.operators import call
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.nodes import Variable, replace
+from subtensor.graph.operators import call
 from subtensor.ops.loop import map_rows
 from subtensor.ops.shape import length, lengths, product, reshape
 from subtensor.optimizers.places import Place, RowPlace, resolve

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from subtensor.config import config
-from subtensor.constants import as_tensor, constant, is_weak, promoted
 from subtensor.errors import DomainError, DTypeError, ShapeError
-from subtensor.graph import DISCONNECTED, Argument, Length, Variable, define
-from subtensor.operators import call, public
+from subtensor.graph.config import config
+from subtensor.graph.constants import as_tensor, constant, is_weak, promoted
+from subtensor.graph.nodes import DISCONNECTED, Argument, Length, Variable, define
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import INDEX, TensorType, as_dtype, is_discrete
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import as_dims, broadcast_to_dims, length, lengths
-from subtensor.types import INDEX, TensorType, as_dtype, is_discrete
 
 
 def _arange_infer(start: Argument, stop: Argument, step: Argument) -> TensorType:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from subtensor.graph import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define
-from subtensor.indexing import out_of_bounds
-from subtensor.operators import call
+from subtensor.graph.indexing import out_of_bounds
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define
+from subtensor.graph.operators import call
+from subtensor.graph.types import INDEX, TensorType
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
-from subtensor.types import INDEX, TensorType
 
 _LARGEST = 2**63 - 1
 

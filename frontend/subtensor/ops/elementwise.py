@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from subtensor.constants import as_tensor, constant, is_weak, promoted
 from subtensor.errors import DomainError, DTypeError
-from subtensor.graph import DISCONNECTED, ZERO, Argument, Cotangent, Op, Variable, Zero, define
-from subtensor.operators import FUNCTIONS, call, public, publish
-from subtensor.types import (
+from subtensor.graph.constants import as_tensor, constant, is_weak, promoted
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Op, Variable, Zero, define
+from subtensor.graph.operators import FUNCTIONS, call, public, publish
+from subtensor.graph.types import (
     TensorType,
     as_dtype,
     broadcast_shapes,

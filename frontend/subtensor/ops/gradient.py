@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from subtensor.constants import as_tensor
 from subtensor.errors import GradientError
-from subtensor.graph import DISCONNECTED, ZERO, Cotangent, Op, Variable, define
-from subtensor.operators import call, public
+from subtensor.graph.constants import as_tensor
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Cotangent, Op, Variable, define
+from subtensor.graph.operators import call, public
 
 
 def _identity(name: str, vjp: Callable[..., Sequence[Cotangent]]) -> Op:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from subtensor.constants import as_tensor, constant
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
-from subtensor.graph import Argument, Cotangent, Length, Variable, define
-from subtensor.operators import call, public
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, define
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import INDEX, Dim, TensorType, is_integer, normalize_axes, normalize_axis, result_dtype
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import (
     as_dims,
@@ -24,7 +25,6 @@ from subtensor.ops.shape import (
     moveaxis,
     reshape,
 )
-from subtensor.types import INDEX, Dim, TensorType, is_integer, normalize_axes, normalize_axis, result_dtype
 
 
 def _join_shape(where: str, xs: Sequence[Argument], axis: int) -> list[Dim]:

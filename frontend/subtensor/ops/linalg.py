@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from subtensor.constants import promoted
 from subtensor.errors import DTypeError, ShapeError, counted
-from subtensor.graph import Argument, Cotangent, Length, Variable, define
-from subtensor.operators import call, public
+from subtensor.graph.constants import promoted
+from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, define
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import Dim, TensorType, broadcast_shapes, normalize_axis
 from subtensor.ops.selection import diagonal_of
 from subtensor.ops.shape import checked_length, expand_dims, length, product, reshape, squeeze, swapaxes
-from subtensor.types import Dim, TensorType, broadcast_shapes, normalize_axis
 
 # --- matmul: both operands have at least two axes
 

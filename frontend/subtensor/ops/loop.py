@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from subtensor.graph import (
+from subtensor.graph.nodes import (
     DISCONNECTED,
     Argument,
     Constant,
@@ -22,10 +22,10 @@ from subtensor.graph import (
     replace,
     static_dims,
 )
-from subtensor.operators import call
+from subtensor.graph.operators import call
+from subtensor.graph.reverse import pullback
+from subtensor.graph.types import TensorType, is_float, merge_dims
 from subtensor.ops.shape import lengths
-from subtensor.reverse import pullback
-from subtensor.types import TensorType, is_float, merge_dims
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from subtensor.constants import as_tensor, constant
 from subtensor.errors import DTypeError, ShapeError
-from subtensor.graph import Argument, Cotangent, Length, Variable, define
-from subtensor.operators import call, public
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, define
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import TensorType, float_dtype, is_integer, normalize_axes
 from subtensor.ops.elementwise import cast, common_float, exp, log, select
 from subtensor.ops.gradient import disconnected_grad
-from subtensor.types import TensorType, float_dtype, is_integer, normalize_axes
 
 Axes = tuple[int, ...]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from subtensor.constants import as_tensor, constant, is_weak
 from subtensor.errors import DomainError, DTypeError, ShapeError
-from subtensor.graph import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define, static_dims
-from subtensor.operators import call, public
+from subtensor.graph.constants import as_tensor, constant, is_weak
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define, static_dims
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import INDEX, TensorType, as_dtype, is_discrete, normalize_axes, normalize_axis, sum_dtype
 from subtensor.ops.elementwise import cast, equal, log, select
 from subtensor.ops.shape import broadcast_to_dims, expand_dims, length, lengths, product, reshape, squeeze
-from subtensor.types import INDEX, TensorType, as_dtype, is_discrete, normalize_axes, normalize_axis, sum_dtype
 
 # Core reductions take axes and drop them; keepdims is an expand_dims after.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from subtensor.constants import as_tensor, constant
 from subtensor.errors import DTypeError, IndexingError, ShapeError, counted
-from subtensor.graph import DISCONNECTED, Argument, Cotangent, Variable, define
-from subtensor.operators import call, public
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.nodes import DISCONNECTED, Argument, Cotangent, Variable, define
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import INDEX, TensorType, is_integer, normalize_axis
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, expand_dims, length, lengths, reshape
 from subtensor.ops.subtensor import flatnonzero, getitem, inc_subtensor, set_subtensor, spell_shape, virtual_flat
-from subtensor.types import INDEX, TensorType, is_integer, normalize_axis
 
 
 @public

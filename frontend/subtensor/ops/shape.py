@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from subtensor.constants import as_tensor, constant
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
-from subtensor.graph import DISCONNECTED, Argument, Constant, Cotangent, Length, Op, Variable, define, static_dims
-from subtensor.operators import call, public
-from subtensor.ops.elementwise import cast
-from subtensor.types import (
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.nodes import DISCONNECTED, Argument, Constant, Cotangent, Length, Op, Variable, define, static_dims
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import (
     INDEX,
     Shape,
     TensorType,
@@ -20,6 +19,7 @@ from subtensor.types import (
     normalize_axes,
     normalize_axis,
 )
+from subtensor.ops.elementwise import cast
 
 # --- lengths
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from subtensor.constants import constant
-from subtensor.graph import Variable
-from subtensor.operators import call
+from subtensor.graph.constants import constant
+from subtensor.graph.nodes import Variable
+from subtensor.graph.operators import call
+from subtensor.graph.reverse import SHORTCUTS
 from subtensor.ops.elementwise import add, divide, exp, neg, subtract
 from subtensor.ops.nn import log_softmax_op, softmax_op
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.special import sigmoid
 from subtensor.ops.subtensor import get_op, inc_op
-from subtensor.reverse import SHORTCUTS
 
 Wanted = Callable[[Variable], bool]
 Past = tuple[Variable, Variable]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from subtensor.constants import as_tensor, promoted
 from subtensor.errors import DTypeError, ShapeError, counted
-from subtensor.graph import ZERO, Argument, Cotangent, Length, Variable, define
-from subtensor.operators import call, public
+from subtensor.graph.constants import as_tensor, promoted
+from subtensor.graph.nodes import ZERO, Argument, Cotangent, Length, Variable, define
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import INDEX, SIGNED, TensorType, is_integer, normalize_axis
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import length, reshape
 from subtensor.ops.subtensor import flatnonzero_op
-from subtensor.types import INDEX, SIGNED, TensorType, is_integer, normalize_axis
 
 
 def _axis_dims(axis: int, x: Variable, /, **_: int) -> Length:

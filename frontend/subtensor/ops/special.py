@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from subtensor.constants import as_tensor, constant, promoted
-from subtensor.graph import Op, Variable
-from subtensor.operators import call, public, publish
+from subtensor.graph.constants import as_tensor, constant, promoted
+from subtensor.graph.nodes import Op, Variable
+from subtensor.graph.operators import call, public, publish
+from subtensor.graph.types import float_dtype, is_discrete, is_float
 from subtensor.ops.elementwise import (
     cast,
     common_float,
@@ -21,7 +22,6 @@ from subtensor.ops.elementwise import (
     polygamma,
     select,
 )
-from subtensor.types import float_dtype, is_discrete, is_float
 
 
 def _float_unary(op: Op, summary: str, *aliases: str) -> None:

@@ -1,6 +1,6 @@
 """Reading and writing parts of tensors: what ``x[index]``, ``set_subtensor`` and ``inc_subtensor`` mean.
 
-Three core ops share one ``Index`` (see ``subtensor.indexing``):
+Three core ops share one ``Index`` (see ``subtensor.graph.indexing``):
 
 - ``subtensor(x, *inputs)``: the selected elements;
 - ``set_subtensor(x, y, *inputs)``: x with y written there; of several writes to an element the last in C order wins;
@@ -13,9 +13,22 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from subtensor.constants import as_tensor, constant
 from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError
-from subtensor.graph import (
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.indexing import (
+    At,
+    Gap,
+    Index,
+    Mask,
+    NewAxis,
+    Part,
+    Ref,
+    Slice,
+    check_mask_shape,
+    check_positions,
+    parse,
+)
+from subtensor.graph.nodes import (
     DISCONNECTED,
     ZERO,
     Argument,
@@ -27,8 +40,8 @@ from subtensor.graph import (
     define,
     static_dims,
 )
-from subtensor.indexing import At, Gap, Index, Mask, NewAxis, Part, Ref, Slice, check_mask_shape, check_positions, parse
-from subtensor.operators import call, public
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import INDEX, Shape, TensorType, is_integer
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.shape import (
     broadcast_dims_of,
@@ -41,7 +54,6 @@ from subtensor.ops.shape import (
     squeeze,
     transpose,
 )
-from subtensor.types import INDEX, Shape, TensorType, is_integer
 
 # --- the three core ops
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from subtensor.constants import as_tensor
 from subtensor.errors import ShapeError, counted
-from subtensor.graph import Variable
-from subtensor.operators import call, public
+from subtensor.graph.constants import as_tensor
+from subtensor.graph.nodes import Variable
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import INDEX, normalize_axis
 from subtensor.ops.joining import concatenate, stack
 from subtensor.ops.selection import one_hot
 from subtensor.ops.shape import broadcast_arrays, expand_dims, specify_shape
-from subtensor.types import INDEX, normalize_axis
 
 
 def _matrices(where: str, arrays: Iterable[Any]) -> list[Variable]:

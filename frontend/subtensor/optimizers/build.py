@@ -9,18 +9,18 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from subtensor.constants import as_tensor, constant
+from subtensor.calculus.grad import grad
 from subtensor.errors import OptimizerError, ShapeError
-from subtensor.grad import grad
-from subtensor.graph import Array, Variable
-from subtensor.operators import call
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.nodes import Array, Variable
+from subtensor.graph.operators import call
+from subtensor.graph.shared import SharedVariable
+from subtensor.graph.types import INDEX
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
 from subtensor.optimizers.rules import Point, Rule, Slot, Step
 from subtensor.optimizers.updates import Lag, Updates
-from subtensor.shared import SharedVariable
-from subtensor.types import INDEX
 
 
 class Options(TypedDict, total=False):

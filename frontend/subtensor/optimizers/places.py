@@ -12,18 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.constants import as_tensor, constant
+from subtensor.calculus.grad import grad
 from subtensor.errors import NotASubsetError, UpdateError
-from subtensor.grad import grad
-from subtensor.graph import Constant, Variable
-from subtensor.indexing import At, Index, Ref, Slice
-from subtensor.operators import call
+from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.indexing import At, Index, Ref, Slice
+from subtensor.graph.nodes import Constant, Variable
+from subtensor.graph.operators import call
+from subtensor.graph.shared import SharedVariable
+from subtensor.graph.types import INDEX, is_float
 from subtensor.ops.distinct import Indexed, Runs, row_numbers, spread_rows
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, length, lengths, product, reshape
 from subtensor.ops.subtensor import get_op, ravel_multi_index, unravel_index
-from subtensor.shared import SharedVariable
-from subtensor.types import INDEX, is_float
 
 CARRIED = ("reshape", "transpose", "expand_dims", "squeeze", "cast")
 """Ops between a subset and its table's indexing that a gradient is carried back through."""

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from subtensor.constants import constant
-from subtensor.graph import Array, Variable
-from subtensor.operators import call
+from subtensor.graph.constants import constant
+from subtensor.graph.nodes import Array, Variable
+from subtensor.graph.operators import call
 from subtensor.ops.elementwise import cast
 from subtensor.optimizers.places import Place
 

@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from subtensor.constants import as_tensor
 from subtensor.errors import OptimizerError
-from subtensor.graph import Variable
-from subtensor.operators import call
+from subtensor.graph.constants import as_tensor
+from subtensor.graph.nodes import Variable
+from subtensor.graph.operators import call
 
 Schedule: TypeAlias = "Callable[[Variable], Variable]"
 

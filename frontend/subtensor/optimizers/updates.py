@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from subtensor.config import config
 from subtensor.errors import OptimizerError
 from subtensor.function import Function, function
-from subtensor.graph import Variable, rebuild, toposort
-from subtensor.operators import call
+from subtensor.graph.config import config
+from subtensor.graph.nodes import Variable, rebuild, toposort
+from subtensor.graph.operators import call
+from subtensor.graph.shared import SharedVariable
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import length, lengths, reshape
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import Place, RowPlace, Subset, row_keys
 from subtensor.optimizers.rules import Idle, Rule
-from subtensor.shared import SharedVariable
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.graph import OPS, Constant, Variable, constant_node
-from subtensor.operators import call
+from subtensor.graph.nodes import OPS, Constant, Variable, constant_node
+from subtensor.graph.operators import call
+from subtensor.graph.types import is_discrete, is_float
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import cannot_fail, is_nonnegative, never_minus_zero
 from subtensor.rewrites.patterns import P, equation, letters
 from subtensor.rewrites.shapes import fits_within, has_lengths, is_single, length_of, same_length, uniform
-from subtensor.types import is_discrete, is_float
 
 CANONICAL = ("canonical",)
 ELEMENTWISE = tuple(name for name, op in OPS.items() if op.dims is OPS["add"].dims)

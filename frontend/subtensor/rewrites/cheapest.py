@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from subtensor.graph import OPS, Array, Variable
-from subtensor.indexing import Index
+from subtensor.graph.indexing import Index
+from subtensor.graph.nodes import OPS, Array, Variable
 from subtensor.ops.selection import range_diagonal
 from subtensor.ops.shape import length
 from subtensor.ops.subtensor import set_op

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from subtensor.graph import OPS, Variable
+from subtensor.graph.nodes import OPS, Variable
+from subtensor.graph.types import can_cast, is_float
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.subtensor import get_op, inc_op
 from subtensor.rewrites.engine import rule
@@ -17,7 +18,6 @@ from subtensor.rewrites.facts import (
     same_index,
 )
 from subtensor.rewrites.shapes import fits_within, is_zeros, same_length, uniform
-from subtensor.types import can_cast, is_float
 
 SUBSETS = ("subsets",)
 _add, _subtract, _neg = OPS["add"], OPS["subtract"], OPS["neg"]

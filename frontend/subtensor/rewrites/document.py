@@ -40,11 +40,11 @@ No rule removes an error of the form as written, or changes its text: errors are
 or carries that tag or name; `rewrites=["rows"]` uses those only. `fn.explain(rewrites=True)` lists what was applied,
 and `fn.draw(stage="both")` shows the graph before and after.
 
-Each rule is tested by `frontend/tests/test_rewrites.py`, under the rule's name: it alone on, against all rules off,
-over dtypes, empty shapes, repeated, negative and bad indices, NaN and infinities, on graphs of the rule's own pattern.
-`frontend/tests/test_rewrites_programs.py` does the same for random whole programs, `test_rewrites_rows.py` for
-spellings of a row update, and `test_rewrites_stable.py` for stable forms on large operands. Sub-graphs, such as the
-rows of a Jacobian, are rewritten by the same rules.
+Each rule is tested by `test_rewrites.py` in `frontend/tests/rewrites/`, under the rule's name: it alone on, against all
+rules off, over dtypes, empty shapes, repeated, negative and bad indices, NaN and infinities, on graphs of the rule's
+own pattern. `test_rewrites_programs.py` does the same for random whole programs, `test_rewrites_rows.py` for spellings
+of a row update, and `test_rewrites_stable.py` for stable forms on large operands. Sub-graphs, such as the rows of a
+Jacobian, are rewritten by the same rules.
 """
 
 _TAIL = """## What is left as written, and why

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from subtensor.errors import FunctionError, GraphError
-from subtensor.graph import Variable, rebuild, toposort
+from subtensor.graph.nodes import Variable, rebuild, toposort
 from subtensor.ops.loop import Body
 
 KEEPS = ("value", "rounding", "finite", "stabilize")

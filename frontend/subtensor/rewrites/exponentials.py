@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from subtensor.constants import constant
-from subtensor.graph import OPS, Variable
-from subtensor.operators import call
+from subtensor.graph.constants import constant
+from subtensor.graph.nodes import OPS, Variable
+from subtensor.graph.operators import call
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.rewrites.engine import rule
 

@@ -13,14 +13,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from subtensor.graph import OPS, Array, Constant, Input, Variable
-from subtensor.indexing import At, Index, Ref, Slice
+from subtensor.graph.indexing import At, Index, Ref, Slice
+from subtensor.graph.nodes import OPS, Array, Constant, Input, Variable
+from subtensor.graph.shared import SharedVariable
+from subtensor.graph.types import is_float, is_integer
 from subtensor.ops.shape import length
 from subtensor.ops.subtensor import flatnonzero_op, get_op
 from subtensor.rewrites.promises import unique_promise
 from subtensor.rewrites.shapes import fits_within, is_elementwise, is_single, same_length, same_shape
-from subtensor.shared import SharedVariable
-from subtensor.types import is_float, is_integer
 
 Inputs = Sequence[Variable]
 

@@ -13,17 +13,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from subtensor.constants import constant
-from subtensor.graph import OPS, Variable
-from subtensor.indexing import FULL, At, Index
-from subtensor.operators import call
+from subtensor.graph.constants import constant
+from subtensor.graph.indexing import FULL, At, Index
+from subtensor.graph.nodes import OPS, Variable
+from subtensor.graph.operators import call
+from subtensor.graph.types import is_float
 from subtensor.ops.shape import broadcast_to_dims, length, lengths, reshape
 from subtensor.ops.subtensor import get_op, inc_op
 from subtensor.rewrites.axes import layout, read_broadcast, rearranged, renumbered, together, transposed, wide_index
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import never_minus_zero, selects_pairs
 from subtensor.rewrites.shapes import fits_within, increments, is_increments, is_zeros, same_length, same_shape
-from subtensor.types import is_float
 
 ROWS = ("rows",)
 _multiply, _divide = OPS["multiply"], OPS["divide"]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from subtensor.graph import OPS, Variable, constant_node
-from subtensor.indexing import FULL, At, Index, Part, Slice
-from subtensor.operators import call
+from subtensor.graph.indexing import FULL, At, Index, Part, Slice
+from subtensor.graph.nodes import OPS, Variable, constant_node
+from subtensor.graph.operators import call
+from subtensor.graph.shared import SharedVariable
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.subtensor import get_op
 from subtensor.rewrites.axes import Inputs, layout, read_broadcast, rearranged, renumbered, together, untransposed
@@ -18,7 +19,6 @@ from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import cannot_fail, constant_value, in_range, never_fails, selects_pairs
 from subtensor.rewrites.reads import slice_of, taken_by
 from subtensor.rewrites.shapes import Uses, fits_within, same_length
-from subtensor.shared import SharedVariable
 
 LIFT = ("lift",)
 MASKS = ("masks",)

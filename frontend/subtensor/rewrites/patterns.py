@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from subtensor.constants import constant
-from subtensor.graph import OPS, Constant, Variable
+from subtensor.graph.constants import constant
+from subtensor.graph.nodes import OPS, Constant, Variable
 from subtensor.rewrites.engine import Rewrite, enter
 
 COMMUTATIVE = frozenset({"add", "multiply", "maximum", "minimum", "equal", "and", "or", "xor", "logaddexp"})

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.config import config
-from subtensor.constants import as_tensor
 from subtensor.errors import DomainError, DTypeError
-from subtensor.graph import DISCONNECTED, Argument, Variable, define
-from subtensor.operators import call, public
+from subtensor.graph.config import config
+from subtensor.graph.constants import as_tensor
+from subtensor.graph.nodes import DISCONNECTED, Argument, Variable, define
+from subtensor.graph.operators import call, public
+from subtensor.graph.types import INDEX, is_integer
 from subtensor.ops.shape import lengths
 from subtensor.ops.subtensor import flatnonzero_op, last_occurrence
-from subtensor.types import INDEX, is_integer
 
 
 def _check(ids: Argument, checked: bool) -> None:

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from subtensor.graph import OPS, Constant, Variable, constant_node
-from subtensor.indexing import FULL, At, Index, Part, Ref, Slice
-from subtensor.operators import call
+from subtensor.graph.indexing import FULL, At, Index, Part, Ref, Slice
+from subtensor.graph.nodes import OPS, Constant, Variable, constant_node
+from subtensor.graph.operators import call
+from subtensor.graph.shared import SharedVariable
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.ops.subtensor import get_op, inc_op, is_write, set_op
 from subtensor.rewrites.axes import layout, renumbered, wide_index
@@ -29,7 +30,6 @@ from subtensor.rewrites.facts import (
     same_index,
 )
 from subtensor.rewrites.shapes import fits_within, increments, is_increments, is_single, same_shape
-from subtensor.shared import SharedVariable
 
 # --- a read of a write
 

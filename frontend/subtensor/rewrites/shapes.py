@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
-from subtensor.graph import OPS, Constant, Variable, constant_node
+from subtensor.graph.nodes import OPS, Constant, Variable, constant_node
 from subtensor.ops.elementwise import broadcast_length
 from subtensor.ops.shape import length
 from subtensor.ops.subtensor import get_op, inc_op

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subtensor.graph import OPS, Variable
+from subtensor.graph.nodes import OPS, Variable
 from subtensor.ops.subtensor import get_op, inc_op
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import same_index

@@ -11,7 +11,7 @@ from opcases import Case
 import subtensor as st
 from subtensor.ops import distinct
 from subtensor.ops.selection import range_diagonal
-from subtensor.program import copy_op
+from subtensor.program.linear import copy_op
 
 RNG = np.random.default_rng(13)
 

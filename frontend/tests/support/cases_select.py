@@ -10,7 +10,7 @@ import numpy as np
 import scipy.special as sp
 from opcases import Case
 
-from subtensor.operators import FUNCTIONS
+from subtensor.graph.operators import FUNCTIONS
 
 RNG = np.random.default_rng(9)
 M = RNG.normal(size=(3, 4))

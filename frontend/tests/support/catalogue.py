@@ -12,8 +12,8 @@ import cases_theano
 from opcases import Case
 
 import subtensor  # noqa: F401  # fills the tables
-from subtensor.graph import OPS
-from subtensor.operators import FUNCTIONS
+from subtensor.graph.nodes import OPS
+from subtensor.graph.operators import FUNCTIONS
 
 MODULES = (cases_core, cases_elementwise, cases_linalg, cases_reduce, cases_select, cases_shape, cases_theano)
 CASES: list[Case] = [case for module in MODULES for case in module.all_cases()]

@@ -14,8 +14,8 @@ import numpy as np
 from opcases import Case, arrays, build, ops_of
 
 import subtensor as st
-from subtensor.graph import Input, Variable
-from subtensor.types import TensorType
+from subtensor.graph.nodes import Input, Variable
+from subtensor.graph.types import TensorType
 
 STEP = 1e-5
 TOLERANCE = {"rtol": 2e-6, "atol": 2e-7}

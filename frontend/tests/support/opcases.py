@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 import subtensor as st
-from subtensor.graph import Input, Variable, toposort
-from subtensor.operators import FUNCTIONS
-from subtensor.types import TensorType
+from subtensor.graph.nodes import Input, Variable, toposort
+from subtensor.graph.operators import FUNCTIONS
+from subtensor.graph.types import TensorType
 
 OTHER_BACKENDS = 16
 """By how many units in the last place floats may differ where ``config.backend`` is not NumPy, which the oracle is."""

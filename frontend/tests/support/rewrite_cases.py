@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as hs
 
 import subtensor as st
-from subtensor.graph import OPS
+from subtensor.graph.nodes import OPS
 from subtensor.rewrites.engine import RULES
 from subtensor.rewrites.patterns import EQUATIONS
 

@@ -1,0 +1,1 @@
+"""Derivatives: ``grad``, forward mode, Jacobians and products with them."""

@@ -1,0 +1,67 @@
+"""Process-wide settings: ``config.floatX`` and ``config.backend``.
+
+They start from ``SUBTENSOR_FLOATX`` and ``SUBTENSOR_BACKEND``, else from ``float64`` and ``numpy``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from subtensor.errors import DTypeError
+from subtensor.graph.types import FLOATS, FLOATX
+
+
+class Config:
+    """The settings. Assigning a value that is not accepted raises and changes nothing."""
+
+    def __init__(self) -> None:
+        self.floatX = os.environ.get("SUBTENSOR_FLOATX", "float64")
+        self.backend = os.environ.get("SUBTENSOR_BACKEND", "numpy")
+        self.check_promises = False
+        """Whether functions check what ``assume_unique`` promises, at each call; read when a promise is made."""
+
+    @property
+    def floatX(self) -> str:
+        """dtype of leaves made without one (``vector()``, a Python float that stands alone)."""
+        return self._floatX
+
+    @floatX.setter
+    def floatX(self, dtype: str) -> None:
+        if dtype not in FLOATS:
+            raise DTypeError(f"config.floatX: got {dtype!r}; expected one of {', '.join(FLOATS)}")
+        self._floatX = dtype
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend that ``function`` uses where none is given; looked up when a function is compiled."""
+        return self._backend
+
+    @backend.setter
+    def backend(self, name: str) -> None:
+        if not name:
+            raise DTypeError(f"config.backend: got {name!r}; expected the name of a backend")
+        self._backend = name
+
+    @contextmanager
+    def change_flags(self, **flags: str | bool) -> Iterator[None]:
+        """Set flags for the length of a ``with`` block."""
+        for name in flags:
+            if name not in ("floatX", "backend", "check_promises"):
+                raise AttributeError(f"config has no flag {name!r}; expected floatX, backend or check_promises")
+        before = {name: getattr(self, name) for name in flags}
+        try:
+            for name, value in flags.items():
+                setattr(self, name, value)
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"Config(floatX={self.floatX!r}, backend={self.backend!r})"
+
+
+config = Config()
+FLOATX.append(lambda: config.floatX)

@@ -1,0 +1,107 @@
+"""From Python and NumPy values to nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subtensor.errors import DTypeError
+from subtensor.graph.config import config
+from subtensor.graph.nodes import Array, Constant, Variable, constant_node
+from subtensor.graph.operators import FUNCTIONS
+from subtensor.graph.types import INDEX, PyScalar, as_dtype, result_dtype, scalar_array
+
+
+def is_weak(value: object) -> bool:
+    """Whether a value is a Python scalar, whose dtype gives way to that of arrays (NEP 50)."""
+    return type(value) in (bool, int, float)
+
+
+def default_dtype(value: PyScalar) -> str:
+    """The dtype of a Python scalar that stands alone: bool, int64 or ``config.floatX``."""
+    return {bool: "bool", int: INDEX}.get(type(value), config.floatX)
+
+
+def number_array(value: Any, where: str, dtype: Any = None) -> Array:
+    """`value` as a NumPy array of bools, integers or floats; raises DTypeError for anything else."""
+    try:
+        array = np.asarray(value, dtype)
+    except (ValueError, OverflowError) as error:  # ragged lists; integers beyond every dtype
+        raise DTypeError(f"{where}: cannot make a tensor of {shorten(value)}: {error}") from error
+    if array.dtype == object or array.dtype.kind in "USVTcMm":
+        raise DTypeError(
+            f"{where}: cannot make a tensor of {shorten(value)} (NumPy dtype {array.dtype}); "
+            "expected bools, integers or floats"
+        )
+    return array
+
+
+def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Constant:
+    """A constant node. value: anything ``numpy.asarray`` takes, copied; constants are interned by value and name.
+
+    A Python float becomes ``config.floatX`` where `dtype` is not given. ndim pads the shape with leading ones.
+    Raises DTypeError for dtypes outside bool, integers and floats.
+    """
+    if isinstance(value, Constant):
+        if dtype is None and ndim is None and name is None:
+            return value
+        value, name = value.data, name or value.name
+    if isinstance(value, Variable):
+        raise DTypeError(f"constant: {value!r} is symbolic; expected a value")
+    if is_weak(value):
+        array = scalar_array(value, as_dtype(dtype or default_dtype(value)), "constant")
+    else:
+        array = number_array(value, "constant")
+        if isinstance(value, list | tuple):
+            kinds = {type(v) for v in np.ravel(np.asarray(value, dtype=object)).tolist()}
+            if kinds <= {bool, int, float} and array.dtype == np.float64:
+                array = array.astype(config.floatX)
+        array = array.astype(as_dtype(dtype if dtype is not None else array.dtype), copy=False)
+    if ndim is not None:
+        if array.ndim > ndim:
+            raise DTypeError(f"constant: the value has {array.ndim} dimensions; expected at most ndim={ndim}")
+        array = array.reshape((1,) * (ndim - array.ndim) + array.shape)
+    return constant_node(array, name)
+
+
+def as_tensor(value: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Variable:
+    """`value` as a node: a variable as it is, a sequence holding variables stacked, anything else a constant."""
+    if isinstance(value, Variable):
+        result = value
+    elif isinstance(value, list | tuple) and any(_holds_variable(v) for v in value):
+        result = FUNCTIONS["stack"]([as_tensor(v) for v in value] if _nested(value) else list(value))
+    else:
+        return constant(value, name, ndim, dtype)
+    if dtype is not None:
+        result = FUNCTIONS["cast"](result, dtype)
+    if ndim is not None and result.ndim != ndim:
+        result = FUNCTIONS["expand_dims"](result, tuple(range(ndim - result.ndim)))
+    if name is not None and result.name is None:
+        result.name = name
+    return result
+
+
+def _holds_variable(value: Any) -> bool:
+    return isinstance(value, Variable) or (isinstance(value, list | tuple) and any(map(_holds_variable, value)))
+
+
+def _nested(value: Any) -> bool:
+    return any(isinstance(v, list | tuple) for v in value)
+
+
+def promoted(where: str, *values: Any, to: str | None = None) -> list[Variable]:
+    """Operands brought to their common dtype; Python scalars are weak. `to` overrides the dtype."""
+    operands: list[Any] = [v if is_weak(v) else as_tensor(v) for v in values]
+    if to is None:
+        dtypes = [v if is_weak(v) else v.dtype for v in operands]
+        if all(is_weak(v) for v in operands):
+            dtypes = [default_dtype(v) for v in operands]
+        to = result_dtype(*dtypes)
+    return [constant_node(scalar_array(v, to, where)) if is_weak(v) else FUNCTIONS["cast"](v, to) for v in operands]
+
+
+def shorten(value: object) -> str:
+    """A value's ``repr``, cut for messages."""
+    text = repr(value)
+    return text if len(text) < 80 else text[:77] + "..."

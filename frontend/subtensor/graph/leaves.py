@@ -1,0 +1,84 @@
+"""Inputs: ``scalar vector row col matrix tensor3 tensor4`` with dtype prefixes and plural forms, and ``tensor``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from subtensor.errors import ShapeError
+from subtensor.graph.config import config
+from subtensor.graph.nodes import Input
+from subtensor.graph.types import DTYPES, INPUTS, Shape, TensorType, as_dtype
+
+PREFIXES = {"b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
+SHAPES: dict[str, Shape] = {
+    "scalar": (),
+    "vector": (None,),
+    "row": (1, None),
+    "col": (None, 1),
+    "matrix": (None, None),
+    "tensor3": (None,) * 3,
+    "tensor4": (None,) * 4,
+    "tensor5": (None,) * 5,
+}
+PLURALS = {"scalar": "scalars", "vector": "vectors", "row": "rows", "col": "cols", "matrix": "matrices"}
+
+
+def tensor(
+    name: Any = None,
+    dtype: Any = None,
+    shape: Any = None,
+    *,
+    broadcastable: Sequence[bool] | None = None,
+) -> Input:
+    """An input. dtype defaults to ``config.floatX``; shape to a scalar's; None in it is a length known at the call.
+
+    The peers' order, with the dtype first, is understood too: ``tensor("float32", shape=(None, 3))``, and
+    ``tensor("float32", (False, True), "x")``, where a boolean, also in `broadcastable`, says that a length is 1.
+    """
+    if isinstance(dtype, list | tuple) and name in DTYPES:  # Theano's tensor(dtype, broadcastable, name)
+        name, dtype, shape = (shape if isinstance(shape, str) else None), name, dtype
+    elif dtype is None and name in DTYPES and (shape is not None or broadcastable is not None):
+        name, dtype = None, name
+    dims = tuple(shape if shape is not None else broadcastable or ())
+    for d in dims:
+        if d is not None and (not hasattr(d, "__index__") or d < 0):
+            raise ShapeError(f"tensor: {d!r} is not a length; expected an int >= 0, or None where it is unknown")
+    return TensorType(as_dtype(dtype or config.floatX), dims)(name)
+
+
+INPUTS.append(Input)
+
+
+def _constructor(name: str, shape: Shape, dtype: str | None) -> Callable[..., Input]:
+    def make(name: str | None = None, dtype: Any = dtype) -> Input:
+        return Input(TensorType(as_dtype(dtype or config.floatX), shape), name=name)
+
+    make.__name__ = make.__qualname__ = name
+    spelled = ", ".join("?" if d is None else str(d) for d in shape)
+    make.__doc__ = f"An input of shape ({spelled}) and dtype {dtype or 'config.floatX unless given'}."
+    return make
+
+
+def _plural(name: str, single: Callable[..., Input]) -> Callable[..., list[Input]]:
+    def make(*names: Any, dtype: Any = None) -> list[Input]:
+        """Several inputs: ``xs("abc")``, ``xs("a", "b")`` or ``xs(2)``."""
+        if len(names) == 1 and isinstance(names[0], int):
+            each: list[Any] = [None] * names[0]
+        elif len(names) == 1 and isinstance(names[0], str):
+            each = list(names[0])
+        else:
+            each = list(names)
+        return [single(n, dtype) if dtype is not None else single(n) for n in each]
+
+    make.__name__ = make.__qualname__ = name
+    return make
+
+
+CONSTRUCTORS: dict[str, Callable[..., Any]] = {}
+for _kind, _shape in SHAPES.items():
+    for _prefix, _dtype in [("", None), *PREFIXES.items()]:
+        _single = _constructor(_prefix + _kind, _shape, _dtype)
+        CONSTRUCTORS[_prefix + _kind] = _single
+        _many = _prefix + PLURALS.get(_kind, _kind + "s")
+        CONSTRUCTORS[_many] = _plural(_many, _single)

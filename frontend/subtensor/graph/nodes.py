@@ -1,0 +1,371 @@
+"""The graph: ops as values, and interned immutable nodes.
+
+Applying the same op with the same parameters to the same inputs gives the same node, so ``table[ids]`` written
+twice is one subset, and ``is`` is structural equality. A node has one output.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, MappingProxyType
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from subtensor.errors import GraphError
+from subtensor.graph.operators import Operators
+from subtensor.graph.types import Dim, Shape, TensorType
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Params: TypeAlias = Mapping[str, Any]
+
+
+class Zero:
+    """A cotangent that is said, not computed: see ``ZERO`` and ``DISCONNECTED``."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+ZERO: Final = Zero("ZERO")
+"""The input influences the output, and the derivative is zero (``floor``, a comparison)."""
+DISCONNECTED: Final = Zero("DISCONNECTED")
+"""The output is not a differentiable function of the input at all (an index, a shape)."""
+
+Cotangent: TypeAlias = "Variable | Zero"
+Length: TypeAlias = "Variable | tuple[Variable, int] | None"
+
+
+class Argument(Protocol):
+    """What a type rule may look at: a node while the graph is built, or a run-time value in a diagnosis."""
+
+    @property
+    def type(self) -> TensorType: ...
+
+    @property
+    def known(self) -> Array | None:
+        """The value, where it is known."""
+
+    @property
+    def label(self) -> str:
+        """What to call it in an error message."""
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Op:
+    """An operation: its name and its meaning.
+
+    name: unique; backends lower by name.
+    infer: ``(*arguments, **params) -> TensorType``; raises where the arguments do not fit.
+    vjp: ``(g, out, *inputs, **params)`` gives one cotangent per input: a node, ``ZERO`` or ``DISCONNECTED``.
+    expand: ``(*inputs, **params) -> Variable`` in simpler ops, for backends that do not lower this one.
+    check: ``(*arguments, **params)`` raises where run-time values break the contract (bounds, domains);
+        called with all values known.
+    dims: ``(axis, *inputs, **params)`` tells the length of an output axis without computing the output: as a 0-d
+        node, or as ``(input, axis)`` whose length it is, or None where only the output tells.
+    fresh: whether the result is always a new buffer, sharing memory with no input.
+    """
+
+    name: str
+    infer: Callable[..., TensorType]
+    vjp: Callable[..., Sequence[Cotangent]]
+    expand: Callable[..., Variable] | None = None
+    check: Callable[..., None] | None = None
+    dims: Callable[..., Length] | None = None
+    fresh: bool = False
+
+    def __call__(self, *inputs: Variable, **params: Any) -> Variable:
+        return apply(self, inputs, params)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+OPS: dict[str, Op] = {}
+"""Every op by name."""
+
+
+def define(
+    name: str,
+    *,
+    infer: Callable[..., TensorType],
+    vjp: Callable[..., Sequence[Cotangent]],
+    expand: Callable[..., Variable] | None = None,
+    check: Callable[..., None] | None = None,
+    dims: Callable[..., Length] | None = None,
+    fresh: bool = False,
+) -> Op:
+    """Make an op and enter it into ``OPS``; a second op of the same name is refused."""
+    op = Op(name=name, infer=infer, vjp=vjp, expand=expand, check=check, dims=dims, fresh=fresh)
+    if name in OPS:
+        raise GraphError(f"op {name!r} is defined twice; choose another name")
+    OPS[name] = op
+    return op
+
+
+class Variable(Operators):
+    """A node of the graph: an op applied to inputs, or a leaf (``op is None``).
+
+    type: dtype and static shape. name: free to set, for people and messages. Compared and hashed by identity.
+    """
+
+    __slots__ = ("__weakref__", "_place", "inputs", "name", "op", "params", "type")
+
+    op: Op | None
+    inputs: tuple[Variable, ...]
+    params: Params
+    type: TensorType
+    name: str | None
+
+    def __init__(
+        self,
+        type: TensorType,
+        op: Op | None = None,
+        inputs: tuple[Variable, ...] = (),
+        params: Params = MappingProxyType({}),
+        name: str | None = None,
+    ) -> None:
+        self.type = type
+        self.op = op
+        self.inputs = inputs
+        self.params = params
+        self.name = name
+        self._place = _caller()
+
+    @property
+    def dtype(self) -> str:  # type: ignore[override]  # the mixin declares what is a property here
+        return self.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.type.shape)
+
+    @property
+    def shape_static(self) -> Shape:  # type: ignore[override]  # as above
+        """The shape as far as it is known while the graph is built."""
+        return self.type.shape
+
+    @property
+    def broadcastable(self) -> tuple[bool, ...]:
+        return self.type.broadcastable
+
+    @property
+    def known(self) -> Array | None:
+        return None
+
+    @property
+    def label(self) -> str:
+        return describe(self)
+
+    @property
+    def place(self) -> str:
+        """Where in the user's program this node was first made: ``file:line``."""
+        if self._place is None:
+            return "<unknown>"
+        code, line = self._place
+        return f"{code.co_filename}:{line}"
+
+    def __repr__(self) -> str:
+        return f"<{describe(self)}: {self.type}>"
+
+    __hash__ = object.__hash__
+
+    def __copy__(self) -> Variable:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Variable:
+        return self  # nodes are immutable and interned; shared variables, which hold a value, are copied
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            f"pickle: {self.label} is a node of a graph, which lives in one process; keep the code that builds it, and "
+            "the values of shared variables with st.save and st.load"
+        )
+
+
+class Input(Variable):
+    """A leaf that is given at each call."""
+
+    __slots__ = ()
+
+
+class Constant(Variable):
+    """A leaf with a value; interned by dtype, shape and bits. ``data`` is read-only."""
+
+    __slots__ = ("data",)
+
+    data: Array
+
+    def __init__(self, data: Array) -> None:
+        super().__init__(TensorType(data.dtype.name, data.shape))
+        self.data = data
+
+    @property
+    def known(self) -> Array:
+        return self.data
+
+
+_PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
+_lock = threading.RLock()
+_nodes: WeakValueDictionary[Any, Variable] = WeakValueDictionary()
+
+
+def _caller() -> tuple[CodeType, int] | None:
+    """The innermost frame outside this package."""
+    frame = sys._getframe(2)  # noqa: SLF001  # the documented way to a frame, and the only fast one
+    while frame.f_code.co_filename.startswith(_PACKAGE):
+        if frame.f_back is None:
+            return None
+        frame = frame.f_back
+    return frame.f_code, frame.f_lineno
+
+
+def apply(op: Op, inputs: tuple[Variable, ...], params: Params) -> Variable:
+    """The node of `op` on `inputs`: the one that exists, or a new one whose type is inferred and checked."""
+    key = (op, inputs, tuple(sorted(params.items())) if len(params) > 1 else tuple(params.items()))
+    with _lock:
+        node = _nodes.get(key)
+        if node is None:
+            node = Variable(op.infer(*inputs, **params), op, inputs, params)
+            _nodes[key] = node
+        return node
+
+
+_DIGEST_FROM = 4096
+
+
+def constant_node(value: Array, name: str | None = None) -> Constant:
+    """The constant of `value`, which is copied; equal bits of equal dtype, shape and name give the same node."""
+    raw = value.tobytes()
+    key = (value.dtype.str, value.shape, raw if len(raw) < _DIGEST_FROM else hashlib.blake2b(raw).digest(), name)
+    with _lock:
+        node = _nodes.get(key)
+        if node is None:
+            data = value.astype(value.dtype.newbyteorder("="), order="C", copy=True)
+            data.setflags(write=False)
+            node = Constant(data)
+            node.name = name
+            _nodes[key] = node
+        assert isinstance(node, Constant)
+        return node
+
+
+def toposort(outputs: Iterable[Variable], stop: Callable[[Variable], bool] | None = None) -> list[Variable]:
+    """All ancestors of `outputs`, each after its inputs; what `stop` accepts is listed but not entered.
+
+    Iterative: a graph may be deeper than Python's recursion limit.
+    """
+    order: list[Variable] = []
+    done: set[Variable] = set()
+    stack: list[tuple[Variable, bool]] = [(v, False) for v in reversed(list(outputs))]
+    while stack:
+        node, entered = stack.pop()
+        if node in done:
+            continue
+        if entered or not node.inputs or (stop is not None and stop(node)):
+            done.add(node)
+            order.append(node)
+            continue
+        stack.append((node, True))
+        stack.extend((i, False) for i in reversed(node.inputs) if i not in done)
+    return order
+
+
+def leaves(outputs: Iterable[Variable]) -> list[Variable]:
+    """The leaves that `outputs` depend on, constants included, in order of first use."""
+    return [v for v in toposort(outputs) if v.op is None]
+
+
+def replace(outputs: Sequence[Variable], mapping: Mapping[Variable, Variable]) -> list[Variable]:
+    """`outputs` with nodes replaced simultaneously; what is put in is not searched again."""
+    new: dict[Variable, Variable] = dict(mapping)
+    for node in toposort(outputs, stop=mapping.__contains__):
+        if node not in new:
+            new[node] = rebuild(node, [new[i] for i in node.inputs])
+    return [new[o] for o in outputs]
+
+
+def rebuild(node: Variable, inputs: Sequence[Variable]) -> Variable:
+    """`node` over other inputs; keeps the name where the node changes."""
+    if all(a is b for a, b in zip(node.inputs, inputs, strict=True)):
+        return node
+    assert node.op is not None
+    made = apply(node.op, tuple(inputs), node.params)
+    if made.name is None:
+        made.name = node.name
+    return made
+
+
+def consumers(outputs: Iterable[Variable]) -> dict[Variable, list[Variable]]:
+    """For each ancestor, the nodes that use it (once for each use)."""
+    users: dict[Variable, list[Variable]] = {}
+    for node in toposort(outputs):
+        users.setdefault(node, [])
+        for i in node.inputs:
+            users[i].append(node)
+    return users
+
+
+_INFIX = {
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "floor_divide": "//",
+    "mod": "%",
+    "power": "**",
+    "less": "<",
+    "less_equal": "<=",
+    "equal": "==",
+    "matmul": "@",
+}
+
+
+def describe(node: Variable, depth: int = 3) -> str:
+    """A short expression for people: names where there are names, ``...`` where it grows too deep."""
+    if node.name is not None:
+        return node.name
+    if isinstance(node, Constant):
+        return str(node.data.tolist()) if node.data.size <= 6 else f"constant{list(node.data.shape)}"
+    if node.op is None:
+        kind = "input" if isinstance(node, Input) else "shared variable"
+        return f"an unnamed {kind} of type {node.type}"
+    if depth == 0:
+        return "..."
+    parts = [describe(i, depth - 1) for i in node.inputs]
+    name = node.op.name
+    if name in _INFIX and len(parts) == 2:
+        return f"({parts[0]} {_INFIX[name]} {parts[1]})"
+    index = node.params.get("index")
+    if index is not None and hasattr(index, "spell"):
+        first = 1 if name == "subtensor" else 2
+        target = f"{parts[0]}[{index.spell(parts[first:])}]"
+        return target if name == "subtensor" else f"{target}.{name.removesuffix('_subtensor')}({parts[1]})"
+    return f"{name}({', '.join(parts)})"
+
+
+N = TypeVar("N", bound=Variable)
+
+
+def unique_nodes(nodes: Iterable[N]) -> list[N]:
+    """`nodes` without repetitions, in order."""
+    return list(dict.fromkeys(nodes))
+
+
+def static_dims(dims: Sequence[Argument]) -> Shape:
+    """The known values among 0-d length arguments."""
+    return tuple(_static_dim(d) for d in dims)
+
+
+def _static_dim(dim: Argument) -> Dim:
+    return None if dim.known is None else int(dim.known)

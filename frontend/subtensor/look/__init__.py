@@ -1,0 +1,1 @@
+"""Looking at graphs and at what a step touches: text, pictures, explanations."""

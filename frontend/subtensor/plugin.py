@@ -1,0 +1,89 @@
+"""What plugins import: all that a backend, an op, a rewrite or a lowering is written with.
+
+Everything else of subtensor may move between versions; these names stay. `docs/writing-a-backend.md` explains them.
+"""
+
+from subtensor.errors import PluginError, Unsupported
+from subtensor.graph.indexing import At, Index, Ref, Slice
+from subtensor.graph.nodes import (
+    DISCONNECTED,
+    OPS,
+    ZERO,
+    Argument,
+    Constant,
+    Cotangent,
+    Input,
+    Length,
+    Op,
+    Variable,
+    toposort,
+)
+from subtensor.graph.operators import call
+from subtensor.graph.shared import Cell, SharedVariable
+from subtensor.graph.types import INDEX, TensorType
+from subtensor.plugins.hooks import hookimpl
+from subtensor.program.contract import (
+    CAPABILITIES,
+    NO_LOWERINGS,
+    SPEC_VERSION,
+    Array,
+    Backend,
+    Executable,
+    Lowering,
+)
+from subtensor.program.linear import (
+    VIEWS,
+    Commit,
+    Instruction,
+    Program,
+    Write,
+    build,
+    commit,
+    copy_op,
+    needs_dynamic_shapes,
+)
+from subtensor.rewrites.engine import KEEPS, Rewrite
+
+__all__ = [
+    "CAPABILITIES",
+    "DISCONNECTED",
+    "INDEX",
+    "KEEPS",
+    "NO_LOWERINGS",
+    "OPS",
+    "SPEC_VERSION",
+    "VIEWS",
+    "ZERO",
+    "Argument",
+    "Array",
+    "At",
+    "Backend",
+    "Cell",
+    "Commit",
+    "Constant",
+    "Cotangent",
+    "Executable",
+    "Index",
+    "Input",
+    "Instruction",
+    "Length",
+    "Lowering",
+    "Op",
+    "PluginError",
+    "Program",
+    "Ref",
+    "Rewrite",
+    "SharedVariable",
+    "Slice",
+    "TensorType",
+    "Unsupported",
+    "Variable",
+    "Write",
+    "build",
+    "call",
+    "commit",
+    "copy_op",
+    "hookimpl",
+    "needs_dynamic_shapes",
+    "toposort",
+]

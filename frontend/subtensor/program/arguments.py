@@ -1,0 +1,119 @@
+"""Arguments of compiled functions: how they are declared, converted and checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from subtensor.errors import DTypeError
+from subtensor.graph.nodes import Array, Variable
+from subtensor.graph.shared import check_static_shape
+from subtensor.graph.types import can_cast
+
+REQUIRED = object()
+"""Stands for the default of an argument that has none."""
+
+
+class In:
+    """An input of a function with a default value or a name of its own.
+
+    variable: the input node. value: the default, converted as an argument is. name: the keyword; the variable's name
+    unless given. strict: accept only arrays of exactly the input's dtype. allow_downcast: as ``function``'s
+    allow_input_downcast, for this input. borrow and mutable are accepted for programs written for the peers: inputs are
+    never changed.
+    """
+
+    def __init__(
+        self,
+        variable: Variable,
+        name: str | None = None,
+        value: Any = REQUIRED,
+        *,
+        strict: bool = False,
+        allow_downcast: bool | None = None,
+        borrow: bool = False,  # noqa: ARG002  # accepted, without effect
+        mutable: bool = False,  # noqa: ARG002  # as above
+    ) -> None:
+        self.variable = variable
+        self.name = name if name is not None else getattr(variable, "name", None)
+        self.value = REQUIRED if value is None else value
+        self.strict = strict
+        self.allow_downcast = allow_downcast
+
+
+class Parameter:
+    """How one argument is converted and checked."""
+
+    def __init__(self, spec: In, allow_downcast: bool | None, function_name: str) -> None:
+        self.variable = spec.variable
+        self.name = spec.name
+        self.strict = spec.strict
+        self.allow = spec.allow_downcast if spec.allow_downcast is not None else allow_downcast
+        self.type = spec.variable.type
+        self.dtype = np.dtype(self.type.dtype)
+        self.ndim = self.type.ndim
+        self.free = all(d is None for d in self.type.shape)
+        self.where = f"{function_name}: argument {self.name or spec.variable.label}"
+        self.default = REQUIRED if spec.value is REQUIRED else np.array(self.convert(spec.value))
+
+    def convert(self, value: Any) -> Array:
+        """`value` as an array of the input's type. Raises DTypeError or ShapeError, naming the argument."""
+        if isinstance(value, Variable):
+            raise DTypeError(f"{self.where}: got the symbolic {value!r}; expected a value")
+        try:
+            if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
+                value = np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
+            array = np.asarray(value)
+        except (ValueError, BufferError) as error:
+            raise DTypeError(f"{self.where}: cannot make an array of {type(value).__name__}: {error}") from error
+        if array.dtype != self.dtype:
+            array = self._cast(value, array)
+        elif not array.dtype.isnative:
+            array = array.astype(self.dtype)
+        check_static_shape(self.where, array.shape, self.type.shape)
+        return array
+
+    def _cast(self, value: Any, array: Array) -> Array:
+        target = self.type.dtype
+        if array.dtype == object or array.dtype.kind not in "buif":
+            raise DTypeError(f"{self.where} takes {target}, got values of NumPy dtype {array.dtype}")
+        if self.strict:
+            raise DTypeError(f"{self.where} takes exactly {target}, got {array.dtype}; it is declared strict")
+        if array.size == 0 and not isinstance(value, np.ndarray):
+            return array.astype(target)
+        if self.dtype.kind in "bui" and array.dtype.kind == "f":
+            return self._whole(array)
+        if can_cast(array.dtype.name, target, "safe"):
+            return array.astype(target)
+        if self.allow:
+            return self._whole(array) if self.dtype.kind in "ui" else array.astype(target)
+        if self.dtype.kind == "f" and array.dtype.kind == "f":
+            python = not isinstance(value, np.ndarray | np.generic)
+            if self.allow is None and python:  # a Python float is weak
+                return array.astype(target)
+        elif self.dtype.kind == "f" and not isinstance(value, np.ndarray):
+            return array.astype(target)
+        elif not isinstance(value, np.ndarray):
+            cast = array.astype(target)
+            if (cast == array).all():
+                return cast
+        raise DTypeError(
+            f"{self.where} takes {target}, got {array.dtype}, which does not convert safely; convert the value with "
+            f".astype('{target}'), or pass allow_input_downcast=True"
+        )
+
+    def _whole(self, array: Array) -> Array:
+        if not self.allow:
+            nan = " (it holds NaN)" if np.isnan(array).any() else ""
+            raise DTypeError(
+                f"{self.where} takes {self.type.dtype}, got {array.dtype}{nan}; convert the value with "
+                f".astype('{self.type.dtype}') if its numbers are whole"
+            )
+        with np.errstate(all="ignore"):
+            cast = array.astype(self.dtype)
+        if not np.isfinite(array).all() or not (np.trunc(array) == cast).all():
+            raise DTypeError(
+                f"{self.where} takes {self.type.dtype}; the {array.dtype} value holds numbers outside its range"
+            )
+        return cast

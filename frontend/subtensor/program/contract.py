@@ -1,0 +1,129 @@
+"""What a backend is: the contract between the frontend and whoever runs its programs.
+
+A backend is any object with the attributes of :class:`Backend`. It reaches the frontend through the hook
+``subtensor_backend``, is checked once by :func:`backend_fault` when its plugin loads, and is trusted from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from subtensor.graph.shared import Cell
+    from subtensor.program.linear import Program
+
+SPEC_VERSION = 1
+"""The version of this contract. It rises when a backend written for the old one would no longer be right."""
+
+CAPABILITIES = frozenset({"float16", "dynamic_shapes", "special_functions"})
+"""What a backend may lack, by name; everything else is required of all.
+
+- ``float16``: values of dtype float16.
+- ``dynamic_shapes``: shapes that depend on values (masks, ``arange(n)``, symbolic slice bounds).
+- ``special_functions``: ``erf``, ``gammaln`` and their kin.
+"""
+
+Array: TypeAlias = Any
+"""A backend's own array type; the frontend passes it around and never looks inside."""
+
+Lowering: TypeAlias = Callable[..., Any]
+"""How a backend runs one op; what it takes and returns is the backend's to say."""
+
+NO_LOWERINGS: Mapping[str, Lowering] = MappingProxyType({})
+
+
+class Executable(Protocol):
+    """A compiled program."""
+
+    def __call__(self, inputs: tuple[np.ndarray, ...], cells: tuple[Cell, ...]) -> tuple[np.ndarray, ...]:
+        """Run the program once.
+
+        inputs: one NumPy array for each of the program's inputs, of its dtype; never written to.
+        cells: the cells of the program's shared variables, in its order, locked and at home on this backend: the values
+        are ``cell.data``. Last of all, when nothing can fail any more, the executable gives the updated ones their new
+        values, with ``subtensor.plugin.commit``.
+        Returns the program's outputs, in its order, as NumPy arrays that the caller will own. Raises anything at all
+        where an argument breaks a rule (a position out of bounds, lengths that do not fit): the frontend finds out what
+        was wrong and words the error.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """An array library that runs programs. Shapes and dtypes are decided by the frontend, never here."""
+
+    @property
+    def name(self) -> str:
+        """The name given to ``function(backend=...)``; equal to the name of the entry point."""
+        ...
+
+    @property
+    def spec_version(self) -> int:
+        """The ``SPEC_VERSION`` that the backend was written for."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """The members of ``CAPABILITIES`` that the backend has."""
+        ...
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """The names of the ops that the backend runs itself. Others are written out in simpler ones first."""
+        ...
+
+    def compile(self, program: Program, *, lowerings: Mapping[str, Lowering] = NO_LOWERINGS) -> Executable:
+        """Turn a program into something that runs.
+
+        lowerings: op name → lowering, as plugins brought them for this backend: a function of arrays of the backend,
+        with the op's parameters as keywords, that gives the result.
+        Raises ``Unsupported`` for a capability that the backend does not declare, and ``PluginError`` for a lowering of
+        an op that the backend lowers itself: neither of the two is chosen in silence.
+        """
+        ...
+
+    def from_numpy(self, value: np.ndarray) -> Array:
+        """Copy a NumPy array into a new array of the backend, which a shared variable will own."""
+        ...
+
+    def to_numpy(self, array: Array) -> np.ndarray:
+        """Copy an array of the backend into a new NumPy array, which the caller will own."""
+        ...
+
+
+_DATA: Mapping[str, type] = {"name": str, "spec_version": int, "capabilities": frozenset, "operations": frozenset}
+_METHODS = ("compile", "from_numpy", "to_numpy")
+
+
+def backend_fault(backend: object) -> str | None:
+    """Say what keeps an object from being a backend of this version; ``None`` if nothing does.
+
+    The version is looked at first: a mismatch explains whatever else is missing.
+    """
+    if isinstance(backend, type):
+        return f"the class {backend.__name__!r} was given, expected an object: {backend.__name__}()"
+    version = getattr(backend, "spec_version", None)
+    if version is not None and (type(version) is not int or version != SPEC_VERSION):
+        older = type(version) is int and version < SPEC_VERSION
+        return (
+            f"spec_version is {version!r}, expected {SPEC_VERSION}; "
+            f"upgrade {'the distribution that offers the backend' if older else 'subtensor'}"
+        )
+    for attribute in (*_DATA, *_METHODS):
+        if getattr(backend, attribute, None) is None:
+            return f"the object of type {type(backend).__name__!r} lacks the attribute {attribute!r} of a backend"
+    for attribute, expected in _DATA.items():
+        value = getattr(backend, attribute)
+        if not isinstance(value, expected):
+            return f"attribute {attribute!r} is {value!r}, expected an object of type {expected.__name__!r}"
+    for attribute in _METHODS:
+        if not callable(getattr(backend, attribute)):
+            return f"attribute {attribute!r} is {getattr(backend, attribute)!r}, expected a method"
+    unknown = sorted(map(str, backend.capabilities - CAPABILITIES))  # type: ignore[attr-defined]
+    if unknown:
+        return f"unknown capabilities {unknown}; the known ones are {sorted(CAPABILITIES)}"
+    return None

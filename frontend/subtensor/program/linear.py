@@ -1,0 +1,485 @@
+"""Programs: what a backend is given.
+
+A program is straight-line: constants, inputs and shared values lie in numbered slots, and each instruction fills one
+more. The dtypes are decided, every index is an ``Index``, and who owns which buffer is worked out here, once:
+
+- ``Instruction.overwrites``: an argument's buffer that holds nothing needed later, so that the result may go there;
+- ``copy`` instructions wherever a result could share memory with an input, a constant or the state;
+- the commits: each updated shared variable is replaced, or some of its elements are written in place.
+
+A backend computes all slots, and checks all indices; only then does it commit (see ``commit``).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from operator import call as invoke
+from typing import Any, Protocol
+
+from subtensor.errors import MissingInputError, Unsupported
+from subtensor.graph.constants import constant
+from subtensor.graph.indexing import Index, Slice
+from subtensor.graph.nodes import Array, Constant, Op, Params, Variable, define, rebuild, toposort
+from subtensor.graph.shared import SharedVariable
+from subtensor.graph.types import TensorType
+from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
+from subtensor.ops.subtensor import get_op, is_write, set_op
+
+copy_op = define(
+    "copy",
+    infer=lambda x: x.type,
+    vjp=lambda g, out, x: [g],
+    dims=lambda axis, x: (x, axis),
+    fresh=True,
+)
+"""``copy(x)``: x in a buffer of its own. Only programs hold it."""
+
+VIEWS = frozenset(
+    {
+        "transpose",
+        "reshape",
+        "expand_dims",
+        "squeeze",
+        "broadcast_to",
+        "subtensor",
+        "fitting_mask",
+        "fixed_shape",
+        "sum_to",
+        "range_diagonal",
+    }
+)
+"""Ops whose result may share memory with their first input, and with nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """``slots[out] = op(*slots[args], **params)``.
+
+    overwrites: position in `args` of a buffer that may be destroyed to hold the result, or None.
+    node: the graph node, for error messages. body: the program of a sub-graph, for ops that hold one.
+    """
+
+    op: Op
+    args: tuple[int, ...]
+    params: Params
+    out: int
+    type: TensorType
+    node: Variable
+    overwrites: int | None = None
+    body: Program | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Elements written in place: ``shared[index] = value``, or added to.
+
+    kind: ``set`` or ``inc``. value: slot. inputs: slots of the index inputs. checked: whether the program has already
+    read at the same index of the same variable, so that positions are known to be in range.
+    """
+
+    kind: str
+    index: Index
+    value: int
+    inputs: tuple[int, ...]
+    checked: bool
+    node: Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The update of one shared variable: its new value in a slot, or writes into the old one, in order."""
+
+    shared: int
+    value: int | None = None
+    writes: tuple[Write, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """See the module. Slots: inputs first, then shared values, constants, results of instructions.
+
+    name: for messages. inputs, shared, constants: the nodes in the first slots. outputs: slots. commits: at most one
+    for each shared variable.
+    """
+
+    name: str
+    inputs: tuple[Variable, ...]
+    shared: tuple[SharedVariable, ...]
+    constants: tuple[Constant, ...]
+    instructions: tuple[Instruction, ...]
+    outputs: tuple[int, ...]
+    commits: tuple[Commit, ...] = ()
+    types: tuple[TensorType, ...] = field(default=(), repr=False)
+
+    @property
+    def first_shared(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def first_constant(self) -> int:
+        return len(self.inputs) + len(self.shared)
+
+    def known(self, slot: int) -> Array | None:
+        """The value of a slot that holds a constant."""
+        i = slot - self.first_constant
+        return self.constants[i].data if 0 <= i < len(self.constants) else None
+
+    def __str__(self) -> str:
+        lines = [f"program {self.name}"]
+        for i, v in enumerate(self.inputs):
+            lines.append(f"  %{i} = input {v.label}: {v.type}")
+        for i, s in enumerate(self.shared, self.first_shared):
+            lines.append(f"  %{i} = shared {s.label}: {s.type}")
+        for i, c in enumerate(self.constants, self.first_constant):
+            lines.append(f"  %{i} = constant {c.label}: {c.type}")
+        for instruction in self.instructions:
+            args = ", ".join(f"%{a}" for a in instruction.args)
+            params = "".join(f", {k}={v}" for k, v in instruction.params.items())
+            into = "" if instruction.overwrites is None else f"  (over %{instruction.args[instruction.overwrites]})"
+            lines.append(f"  %{instruction.out} = {instruction.op.name}({args}{params}): {instruction.type}{into}")
+        lines.extend(f"  output %{o}" for o in self.outputs)
+        for commit in self.commits:
+            target = self.shared[commit.shared].label
+            if commit.value is not None:
+                lines.append(f"  commit {target} = %{commit.value}")
+            for w in commit.writes:
+                spelled = w.index.spell([f"%{i}" for i in w.inputs])
+                lines.append(f"  commit {target}[{spelled}] {'=' if w.kind == 'set' else '+='} %{w.value}")
+        return "\n".join(lines)
+
+
+# --- expansion: until only ops are left that the backend runs itself
+
+
+def expand(outputs: Sequence[Variable], operations: Collection[str], backend: str) -> list[Variable]:
+    """`outputs` with every op that is not among `operations` written out in simpler ones.
+
+    Raises Unsupported for an op that has no expansion.
+    """
+    new: dict[Variable, Variable] = {}
+    stack = list(reversed(outputs))
+    while stack:
+        node = stack[-1]
+        missing = [i for i in node.inputs if i not in new]
+        if node in new or missing:
+            stack.extend(reversed(missing)) if node not in new else stack.pop()
+            continue
+        made = rebuild(node, [new[i] for i in node.inputs])
+        if made.op is None or made.op.name in operations:
+            new[node] = new[made] = made
+            continue
+        simpler = _expanded(made, backend)
+        if simpler in new:
+            new[node] = new[simpler]
+        else:
+            stack.append(simpler)  # then this node again
+    return [new[o] for o in outputs]
+
+
+def _expanded(node: Variable, backend: str) -> Variable:
+    assert node.op is not None
+    if node.op.expand is None:
+        raise Unsupported(
+            node.op.name,
+            f"the backend {backend!r} does not run the op {node.op.name!r}, made at {node.place}, and the op has no "
+            "expansion; use another backend, give it a lowering through a plugin, or, in the backend itself, run the "
+            "op and add it to its operations",
+        )
+    simpler = node.op.expand(*node.inputs, **node.params)
+    if simpler.name is None:
+        simpler.name = node.name
+    return simpler
+
+
+# --- from a graph to a program
+
+_READ_ONLY = constant(0)
+"""Stands among the roots of what may not be written to although it is new (a broadcast)."""
+
+
+class _Builder:
+    """Orders a graph, decides on commits and copies, and numbers the slots."""
+
+    def __init__(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        updates: Sequence[tuple[SharedVariable, Variable]],
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.roots: dict[Variable, frozenset[Variable]] = {}
+        self.uses = _count_uses([*outputs, *(e for _, e in updates)])
+        self.chains = {s: chain for s, e in updates if (chain := self._write_chain(s, e))}
+        self.shapes: dict[Variable, tuple[object, ...]] = {}  # set by ``order``
+        self.taken: set[Variable] = set()  # roots of buffers that leave the program
+        self.replaced = {s: self._new_value(e, updates) for s, e in updates if s not in self.chains and e is not s}
+        self.writes = {s: [self._operands(w) for w in chain] for s, chain in self.chains.items()}
+        self.outputs = [self._owned(o) for o in outputs]
+
+    def _write_chain(self, s: SharedVariable, e: Variable) -> list[Variable]:
+        """The writes that turn `s` into `e`, first one first, where nothing else sees what is in between."""
+        chain: list[Variable] = []
+        node = e
+        while is_write(node) and self.uses[node] == 1:
+            chain.append(node)
+            node = node.inputs[0]
+        return chain[::-1] if node is s else []
+
+    def _roots(self, node: Variable) -> frozenset[Variable]:
+        """The nodes whose buffers `node` may share."""
+        for n in toposort([node], stop=self.roots.__contains__):
+            if n in self.roots:
+                continue
+            if n.op is None or (n.op is get_op and any(i.ndim for i in n.inputs[1:])):
+                found = frozenset((n,))
+            elif n.op.name in VIEWS:
+                found = self.roots[n.inputs[0]]
+                if n.op.name in ("broadcast_to", "range_diagonal"):
+                    found |= {_READ_ONLY}
+            elif n.op.fresh:
+                found = frozenset((n,))
+            else:
+                found = frozenset((n,)).union(*(self.roots[i] for i in n.inputs))
+            self.roots[n] = found
+        return self.roots[node]
+
+    def _owned(self, node: Variable) -> Variable:
+        """`node` in a buffer that nothing else holds."""
+        roots = self._roots(node)
+        if any(r.op is None for r in roots) or roots & self.taken:
+            return _unshared_copy(node)
+        self.taken |= roots
+        return node
+
+    def _new_value(self, e: Variable, updates: Sequence[tuple[SharedVariable, Variable]]) -> Variable:
+        """The new value `e` of a variable. Another one's buffer is taken over where that one lets go of it (a swap)."""
+        let_go = any(t is e and new is not e for t, new in updates)
+        if let_go and e not in self.chains and e not in self.taken:
+            self.taken.add(e)
+            return e
+        return self._owned(e)
+
+    def _operands(self, write: Variable) -> list[Variable]:
+        """Value and index inputs of a write, apart from every buffer that a write changes."""
+        return [_unshared_copy(i) if any(r in self.chains for r in self._roots(i)) else i for i in write.inputs[1:]]
+
+    def order(self) -> list[Variable]:
+        needed = [
+            *self.outputs,
+            *self.replaced.values(),
+            *(o for writes in self.writes.values() for operands in writes for o in operands),
+        ]
+        order = toposort(needed)
+        self.shapes = _shapes(order)
+        return order
+
+    def last_uses(self, order: Sequence[Variable]) -> dict[Variable, int]:
+        """For each buffer, the position of the last node that reads it; the length of `order` where it is kept."""
+        last: dict[Variable, int] = {}
+        for position, node in enumerate(order):
+            for i in node.inputs:
+                for root in self._roots(i):
+                    last[root] = position
+        kept = [*self.outputs, *self.replaced.values()]
+        kept += [o for writes in self.writes.values() for operands in writes for o in operands]
+        for node in kept:
+            for root in self._roots(node):
+                last[root] = len(order)
+        return last
+
+    def overwritten(self, node: Variable, position: int, last: Mapping[Variable, int]) -> int | None:
+        """Which argument's buffer the result may go into: it holds nothing needed later, and is of the right size."""
+        if is_write(node):
+            base = node.inputs[0]
+            shared_with_others = any(self._roots(base) & self._roots(i) for i in node.inputs[1:])
+            return 0 if self._is_free(base, position, last) and not shared_with_others else None
+        if node.op is None or node.op.name not in ELEMENTWISE or not node.ndim:
+            return None
+        for place, i in enumerate(node.inputs):
+            if i.dtype == node.dtype and self._is_free(i, position, last) and self.shapes[i] == self.shapes[node]:
+                return place
+        return None
+
+    def _is_free(self, node: Variable, position: int, last: Mapping[Variable, int]) -> bool:
+        """Whether nothing reads a node's buffer after this position, and it is the program's own."""
+        return all(r.op is not None and last.get(r) == position for r in self._roots(node))
+
+
+def _shapes(order: Sequence[Variable]) -> dict[Variable, tuple[object, ...]]:
+    """For each node, something for each axis that is equal only where lengths surely are. Inputs come before users."""
+    shapes: dict[Variable, tuple[object, ...]] = {}
+    for node in order:
+        shapes[node] = tuple(
+            dim if dim is not None else _length_key(node, axis, shapes) for axis, dim in enumerate(node.type.shape)
+        )
+    return shapes
+
+
+def _length_key(node: Variable, axis: int, shapes: Mapping[Variable, tuple[object, ...]]) -> object:
+    if node.op is None or node.op.dims is None:
+        return node, axis
+    if node.op.dims is broadcast_length:
+        places = [(i, axis - node.ndim + i.ndim) for i in node.inputs]
+        decisive = {shapes[i][at] for i, at in places if at >= 0 and shapes[i][at] != 1}
+        return decisive.pop() if len(decisive) == 1 else (node, axis)
+    found = node.op.dims(axis, *node.inputs, **node.params)
+    if isinstance(found, Variable):
+        if found.op is None or found.op.name != "length":
+            return found
+        found = found.inputs[0], found.params["axis"]
+    if found is None:
+        return node, axis
+    return shapes[found[0]][found[1]] if found[0] in shapes else found
+
+
+def _unshared_copy(node: Variable) -> Variable:
+    """A copy of `node` that is not interned: two outputs of one value are two buffers."""
+    return Variable(node.type, copy_op, (node,), name=node.name)
+
+
+def _count_uses(outputs: Iterable[Variable]) -> dict[Variable, int]:
+    outputs = list(outputs)
+    uses: dict[Variable, int] = dict.fromkeys(toposort(outputs), 0)
+    for node in uses:
+        for i in node.inputs:
+            uses[i] += 1
+    for o in outputs:
+        uses[o] += 1
+    return uses
+
+
+def build(
+    name: str,
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    updates: Sequence[tuple[SharedVariable, Variable]],
+    operations: Collection[str],
+    backend: str,
+) -> Program:
+    """The program that computes `outputs` and commits `updates`, in the ops that a backend runs.
+
+    Raises MissingInputError for an input of the graph that is not among `inputs`, and Unsupported for an op that the
+    backend cannot run.
+    """
+    expanded = expand([*outputs, *(e for _, e in updates)], operations, backend)
+    results = expanded[: len(outputs)]
+    changed = [(s, e) for (s, _), e in zip(updates, expanded[len(outputs) :], strict=True)]
+    builder = _Builder(inputs, results, changed)
+    order = builder.order()
+    shared = tuple(dict.fromkeys([v for v in order if isinstance(v, SharedVariable)] + [s for s, _ in changed]))
+    constants = tuple(v for v in order if isinstance(v, Constant))
+    leaf_slots = [*builder.inputs, *shared, *constants]
+    slots: dict[Variable, int] = {v: i for i, v in enumerate(leaf_slots)}
+    last = builder.last_uses(order)
+    instructions: list[Instruction] = []
+    for position, node in enumerate(order):
+        if node.op is None:
+            if node not in slots:
+                raise MissingInputError(
+                    f"function {name!r}: the graph needs the input {node.label} ({node.type}), made at {node.place}, "
+                    "which is not among the inputs; list it, or replace it with givens"
+                )
+            continue
+        slot = len(leaf_slots) + len(instructions)
+        slots[node] = slot
+        instructions.append(
+            Instruction(
+                node.op,
+                tuple(slots[i] for i in node.inputs),
+                node.params,
+                slot,
+                node.type,
+                node,
+                builder.overwritten(node, position, last),
+                _body(node, name, operations, backend),
+            )
+        )
+    commits = [Commit(shared.index(s), slots[e]) for s, e in builder.replaced.items()]
+    present = set(order)
+    for s, chain_ in builder.chains.items():
+        writes = tuple(
+            _write(w, [slots[o] for o in operands], s, present)
+            for w, operands in zip(chain_, builder.writes[s], strict=True)
+        )
+        commits.append(Commit(shared.index(s), None, writes))
+    types = (*(v.type for v in leaf_slots), *(i.type for i in instructions))
+    return Program(
+        name,
+        builder.inputs,
+        shared,
+        constants,
+        tuple(instructions),
+        tuple(slots[o] for o in builder.outputs),
+        tuple(commits),
+        types,
+    )
+
+
+def _write(write: Variable, operands: Sequence[int], s: SharedVariable, present: Collection[Variable]) -> Write:
+    index = write.params["index"]
+    read = get_op(s, *write.inputs[2:], index=index)
+    kind = "set" if write.op is set_op else "inc"
+    return Write(kind, index, operands[0], tuple(operands[1:]), read in present, write)
+
+
+def _body(node: Variable, name: str, operations: Collection[str], backend: str) -> Program | None:
+    body = node.params.get("body")
+    if body is None:
+        return None
+    return build(f"{name}/{node.op}", body.inputs, [body.output], [], operations, backend)
+
+
+# --- commit
+
+
+_DATA = repeat("data")
+
+
+_DIMS = frozenset({"reshape", "broadcast_to", "sum_to"})
+"""Ops whose arguments after the first one are lengths."""
+
+
+def needs_dynamic_shapes(program: Program) -> bool:
+    """Whether shapes depend on more than the shapes of inputs and shared variables: the capability ``dynamic_shapes``.
+
+    That is so where ``flatnonzero`` has a mask, or ``arange``, a bound of a slice, or a length of ``reshape``,
+    ``broadcast_to`` or ``sum_to`` an argument, that is not computed from lengths and constants alone.
+    """
+    static = {slot for slot in range(len(program.types)) if program.known(slot) is not None}
+    for i in program.instructions:
+        if i.op.name == "length" or (i.args and static.issuperset(i.args)):
+            static.add(i.out)
+            continue
+        shaping: Sequence[int] = ()
+        if i.op.name in ("flatnonzero", "arange"):
+            shaping = i.args
+        elif i.op.name in _DIMS:
+            shaping = i.args[1:]
+        elif "index" in i.params:
+            shaping = _bounds(i.params["index"], i.args[1 + is_write(i.node) :])
+        if not static.issuperset(shaping) or (i.body is not None and needs_dynamic_shapes(i.body)):
+            return True
+    return any(not static.issuperset(_bounds(w.index, w.inputs)) for c in program.commits for w in c.writes)
+
+
+def _bounds(index: Index, inputs: Sequence[int]) -> list[int]:
+    """The slots of the bounds of slices that are known at run time."""
+    return [inputs[ref.slot] for part in index.parts if isinstance(part, Slice) for ref in part.refs]
+
+
+class Holder(Protocol):
+    """What ``commit`` gives a value: a ``Cell``, or whatever else has a place for one."""
+
+    data: Any
+
+
+def commit(cells: Iterable[Holder], values: Iterable[Any], writes: Iterable[Callable[[], object]] = ()) -> None:
+    """Give cells new values, and call prepared writes, as one step that a KeyboardInterrupt cannot divide.
+
+    writes: callables without arguments that cannot fail, and that run no Python code (``functools.partial`` of a
+    built-in function): signals are only looked at between Python instructions, and here there are none.
+    """
+    deque(chain(map(invoke, writes), map(setattr, cells, _DATA, values)), 0)
