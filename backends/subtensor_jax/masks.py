@@ -17,8 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subtensor.graph.indexing import Index
-from subtensor.graph.nodes import OPS, Constant, Variable, constant_node, rebuild
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import OPS, Constant, Variable, call, constant_node, rebuild
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX
 from subtensor.ops.shape import length

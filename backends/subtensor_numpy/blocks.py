@@ -10,18 +10,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from subtensor.graph.types import TensorType
-from subtensor.program.linear import Instruction
+from subtensor.program.linear import Instruction, Program
 from subtensor_numpy.lowerings import NEVER_IN_PLACE, UFUNCS
-from subtensor_numpy.workspace import place
-
-if TYPE_CHECKING:
-    from subtensor_numpy.emit import Emitter
+from subtensor_numpy.workspace import Rooms, place
 
 LARGE = 1 << 19
 """Bytes of an array from which on it is worth while."""
@@ -127,6 +125,29 @@ def _size(kind: Kind) -> tuple[int, int]:
     return math.prod(n or 1 for n in kind[1:]), kind[0] or 0
 
 
+class Source(Protocol):
+    """What writes the rest of the program, as far as a loop over blocks needs it.
+
+    sliced: the slots that stand for their blocks in the expression that is asked for next.
+    """
+
+    program: Program
+    rooms: Rooms
+    sliced: set[int]
+
+    def bind(self, prefix: str, value: Any) -> str:
+        """A name for a value."""
+
+    def slot(self, slot: int) -> str:
+        """The expression for a slot."""
+
+    def expression(self, i: Instruction) -> str:
+        """The expression for an instruction."""
+
+    def outlives(self, slot: int, inside: AbstractSet[int]) -> bool:
+        """Whether anything but the instructions of the slots `inside` takes a slot."""
+
+
 class BlockWriter:
     """Writes the loop over blocks for a group, beside the plain form for arrays that are small or broadcast.
 
@@ -134,7 +155,7 @@ class BlockWriter:
     that may be overwritten: ``home`` gives its name.
     """
 
-    def __init__(self, emitter: Emitter, group: Group, memory: Memory) -> None:
+    def __init__(self, emitter: Source, group: Group, memory: Memory) -> None:
         self.emitter = emitter
         self.members = group.members
         self.memory = memory

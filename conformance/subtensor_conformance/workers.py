@@ -12,12 +12,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from subtensor_conformance.report import Run
 from subtensor_conformance.result import Result
-
-if TYPE_CHECKING:
-    from subtensor_conformance.report import Run
 
 MOST_RESTARTS = 5
 """How many cases may end a worker before the rest is given up."""

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import runpy
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,15 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 SEMANTICS = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
+PUBLIC = {
+    "subtensor",
+    *(f"subtensor.{name}" for name in ("curvature", "errors", "optimizers", "plugin", "plugins", "tensor")),
+    "subtensor_conformance",
+    "subtensor_conformance.case",
+    "subtensor_jax",
+    "subtensor_numpy",
+}
+"""What pages and plugins may import; everything else is free to move."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -41,6 +51,30 @@ def test_every_floor_is_on_the_page_in_the_order_that_is_checked():
     listed = [name for cell in first_cells(ARCHITECTURE, "in `subtensor`") for name in cell]
     assert sorted(listed) == sorted(set(height) - {"__main__"})
     assert [height[name] for name in listed] == sorted(height[name] for name in listed)
+
+
+def test_the_picture_of_the_floors_is_that_of_the_code():
+    space = runpy.run_path(str(ROOT / "docs" / "floors.py"))
+    assert space["PICTURE"].read_text(encoding="utf-8") == space["picture"](), "run python docs/floors.py"
+    assert "images/floors.svg" in ARCHITECTURE
+
+
+def test_what_a_plugin_imports_is_public():
+    sources = [
+        p.read_text(encoding="utf-8") for p in sorted((ROOT / "docs").glob("**/*.md")) if p.name != "architecture.md"
+    ]
+    sources.append((ROOT / "docs" / "examples" / "tiny_backend.py").read_text(encoding="utf-8"))
+    paths = {
+        path for text in sources for path in re.findall(r"^\s*(?:from|import) (subtensor[\w.]*)", text, re.MULTILINE)
+    }
+    assert paths <= PUBLIC, paths - PUBLIC
+    named = {
+        name
+        for text in sources
+        for line in re.findall(r"from subtensor\.plugin import ([^(\n]+|\([^)]+\))", text)
+        for name in re.findall(r"\w+", line)
+    }
+    assert named <= set(st.plugin.__all__)
 
 
 def test_the_number_of_core_ops_is_as_stated():

@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING
 from typing import Any as _Any
 
 from subtensor import errors, plugins
-from subtensor.calculus.grad import (
-    Lop,
-    Rop,
-    gauss_newton_vector_product,
-    grad,
-    hessian,
-    hessian_vector_product,
-    jacobian,
-)
+from subtensor.calculus.grad import grad
+from subtensor.calculus.jacobians import hessian, jacobian
+from subtensor.calculus.products import Lop, Rop, gauss_newton_vector_product, hessian_vector_product
 from subtensor.errors import (
     BackendNotFoundError,
     BoundsError,

@@ -11,8 +11,7 @@ from subtensor.calculus.grad import grad
 from subtensor.errors import GradientError
 from subtensor.function import function
 from subtensor.graph.constants import constant
-from subtensor.graph.nodes import Array, Input
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Array, Input, call
 from subtensor.graph.types import TensorType
 
 _STEP = {"float64": 6e-6, "float32": 5e-3, "float16": 5e-2}

@@ -16,9 +16,9 @@ from subtensor.graph.nodes import (
     Length,
     Op,
     Variable,
+    call,
     toposort,
 )
-from subtensor.graph.operators import call
 from subtensor.graph.shared import Cell, SharedVariable
 from subtensor.graph.types import INDEX, TensorType
 from subtensor.plugins.hooks import hookimpl

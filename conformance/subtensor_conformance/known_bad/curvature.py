@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from subtensor.calculus.grad import Lop, Rop
+from subtensor.calculus.products import Lop, Rop
 from subtensor.curvature.space import RowSpace
-from subtensor.graph.nodes import Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call
 from subtensor.ops.distinct import Runs
 from subtensor.ops.gradient import disconnected_grad
 from subtensor.ops.shape import length

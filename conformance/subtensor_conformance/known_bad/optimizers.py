@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 import subtensor.optimizers  # noqa: F401  # its modules are altered below
-from subtensor.graph.nodes import Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call
 from subtensor.optimizers.places import RowPlace
 from subtensor.optimizers.rules import Point, Step
 from subtensor_conformance.known_bad.altered import Altered, Array

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.graph.indexing import Index
-from subtensor.graph.nodes import DISCONNECTED, OPS
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import DISCONNECTED, OPS, call
 from subtensor_conformance.known_bad.altered import Altered, Array, add, get, key_of, put, with_key
 from subtensor_conformance.known_bad.catalogue import known_bad
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.graph.nodes import Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call
 from subtensor.optimizers.places import DensePlace, RowPlace
 from subtensor.optimizers.rules import Step
 from subtensor.optimizers.updates import Lag, Updates

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from subtensor.calculus.grad import gauss_newton_vector_product, grad, hessian_vector_product, jacobian
+from subtensor.calculus.grad import grad
+from subtensor.calculus.jacobians import jacobian
+from subtensor.calculus.products import gauss_newton_vector_product, hessian_vector_product
 from subtensor.errors import OptimizerError
 from subtensor.graph.constants import as_tensor, constant
-from subtensor.graph.nodes import Variable, replace
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call, replace
 from subtensor.ops.loop import map_rows
 from subtensor.ops.shape import length, lengths, product, reshape
 from subtensor.optimizers.places import Place, RowPlace, resolve

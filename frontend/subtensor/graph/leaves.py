@@ -44,7 +44,7 @@ def tensor(
     for d in dims:
         if d is not None and (not hasattr(d, "__index__") or d < 0):
             raise ShapeError(f"tensor: {d!r} is not a length; expected an int >= 0, or None where it is unknown")
-    return TensorType(as_dtype(dtype or config.floatX), dims)(name)
+    return Input(TensorType(as_dtype(dtype or config.floatX), dims), name=name)
 
 
 INPUTS.append(Input)

@@ -20,7 +20,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from subtensor.errors import GraphError
-from subtensor.graph.operators import Operators
+from subtensor.graph.operators import FUNCTIONS, Operators
 from subtensor.graph.types import Dim, Shape, TensorType
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -113,7 +113,7 @@ def define(
     return op
 
 
-class Variable(Operators):
+class Variable(Operators["Variable"]):
     """A node of the graph: an op applied to inputs, or a leaf (``op is None``).
 
     type: dtype and static shape. name: free to set, for people and messages. Compared and hashed by identity.
@@ -191,6 +191,12 @@ class Variable(Operators):
             f"pickle: {self.label} is a node of a graph, which lives in one process; keep the code that builds it, and "
             "the values of shared variables with st.save and st.load"
         )
+
+
+def call(name: str, *args: Any, **kwargs: Any) -> Variable:
+    """The public function `name` of a node, applied: for modules that lie below it."""
+    result: Variable = FUNCTIONS[name](*args, **kwargs)
+    return result
 
 
 class Input(Variable):

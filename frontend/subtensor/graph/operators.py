@@ -7,14 +7,12 @@ The methods look their implementation up by name in a table that the modules of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from subtensor.errors import DTypeError, ShapeError
 
-if TYPE_CHECKING:
-    from subtensor.graph.nodes import Variable
-
 F = TypeVar("F", bound=Callable[..., Any])
+N = TypeVar("N")
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
 """Public functions on variables by name: what methods, NumPy's functions and ``subtensor.tensor`` call."""
@@ -42,12 +40,6 @@ def publish(name: str, function: Callable[..., Any], *aliases: str) -> None:
         FUNCTIONS[each] = function
 
 
-def call(name: str, *args: Any, **kwargs: Any) -> Variable:
-    """The public function `name` of a node, applied."""
-    result: Variable = FUNCTIONS[name](*args, **kwargs)
-    return result
-
-
 _NUMPY_RENAMES = {
     "bitwise_and": "and_",
     "bitwise_or": "or_",
@@ -69,121 +61,125 @@ _NUMPY_RENAMES = {
 }
 
 
-class Operators:
-    """Mixin of ``Variable``: every operator builds graph; ``==`` is identity, for variables are dictionary keys."""
+class Operators(Generic[N]):
+    """Mixin of ``Variable``, which is N. Every operator builds graph; ``==`` is identity: nodes are dictionary keys."""
 
     __slots__ = ()
     __array_priority__ = 1000.0
     dtype: str
     shape_static: tuple[int | None, ...]
 
-    # --- arithmetic
-    def __neg__(self) -> Variable:
-        return call("neg", self)
+    def _call(self, name: str, *args: Any, **kwargs: Any) -> N:
+        result: N = FUNCTIONS[name](*args, **kwargs)
+        return result
 
-    def __pos__(self) -> Variable:
+    # --- arithmetic
+    def __neg__(self) -> N:
+        return self._call("neg", self)
+
+    def __pos__(self) -> N:
         return self  # type: ignore[return-value]  # the mixin's only host is Variable
 
-    def __abs__(self) -> Variable:
-        return call("abs", self)
+    def __abs__(self) -> N:
+        return self._call("abs", self)
 
-    def __add__(self, other: Any) -> Variable:
-        return call("add", self, other)
+    def __add__(self, other: Any) -> N:
+        return self._call("add", self, other)
 
-    def __radd__(self, other: Any) -> Variable:
-        return call("add", other, self)
+    def __radd__(self, other: Any) -> N:
+        return self._call("add", other, self)
 
-    def __sub__(self, other: Any) -> Variable:
-        return call("subtract", self, other)
+    def __sub__(self, other: Any) -> N:
+        return self._call("subtract", self, other)
 
-    def __rsub__(self, other: Any) -> Variable:
-        return call("subtract", other, self)
+    def __rsub__(self, other: Any) -> N:
+        return self._call("subtract", other, self)
 
-    def __mul__(self, other: Any) -> Variable:
-        return call("multiply", self, other)
+    def __mul__(self, other: Any) -> N:
+        return self._call("multiply", self, other)
 
-    def __rmul__(self, other: Any) -> Variable:
-        return call("multiply", other, self)
+    def __rmul__(self, other: Any) -> N:
+        return self._call("multiply", other, self)
 
-    def __truediv__(self, other: Any) -> Variable:
-        return call("true_divide", self, other)
+    def __truediv__(self, other: Any) -> N:
+        return self._call("true_divide", self, other)
 
-    def __rtruediv__(self, other: Any) -> Variable:
-        return call("true_divide", other, self)
+    def __rtruediv__(self, other: Any) -> N:
+        return self._call("true_divide", other, self)
 
-    def __floordiv__(self, other: Any) -> Variable:
-        return call("floor_divide", self, other)
+    def __floordiv__(self, other: Any) -> N:
+        return self._call("floor_divide", self, other)
 
-    def __rfloordiv__(self, other: Any) -> Variable:
-        return call("floor_divide", other, self)
+    def __rfloordiv__(self, other: Any) -> N:
+        return self._call("floor_divide", other, self)
 
-    def __mod__(self, other: Any) -> Variable:
-        return call("mod", self, other)
+    def __mod__(self, other: Any) -> N:
+        return self._call("mod", self, other)
 
-    def __rmod__(self, other: Any) -> Variable:
-        return call("mod", other, self)
+    def __rmod__(self, other: Any) -> N:
+        return self._call("mod", other, self)
 
-    def __divmod__(self, other: Any) -> tuple[Variable, Variable]:
-        return call("floor_divide", self, other), call("mod", self, other)
+    def __divmod__(self, other: Any) -> tuple[N, N]:
+        return self._call("floor_divide", self, other), self._call("mod", self, other)
 
-    def __pow__(self, other: Any) -> Variable:
-        return call("power", self, other)
+    def __pow__(self, other: Any) -> N:
+        return self._call("power", self, other)
 
-    def __rpow__(self, other: Any) -> Variable:
-        return call("power", other, self)
+    def __rpow__(self, other: Any) -> N:
+        return self._call("power", other, self)
 
-    def __matmul__(self, other: Any) -> Variable:
-        return call("matmul", self, other)
+    def __matmul__(self, other: Any) -> N:
+        return self._call("matmul", self, other)
 
-    def __rmatmul__(self, other: Any) -> Variable:
-        return call("matmul", other, self)
+    def __rmatmul__(self, other: Any) -> N:
+        return self._call("matmul", other, self)
 
     # --- comparison: == and != stay identity
-    def __lt__(self, other: Any) -> Variable:
-        return call("less", self, other)
+    def __lt__(self, other: Any) -> N:
+        return self._call("less", self, other)
 
-    def __le__(self, other: Any) -> Variable:
-        return call("less_equal", self, other)
+    def __le__(self, other: Any) -> N:
+        return self._call("less_equal", self, other)
 
-    def __gt__(self, other: Any) -> Variable:
-        return call("greater", self, other)
+    def __gt__(self, other: Any) -> N:
+        return self._call("greater", self, other)
 
-    def __ge__(self, other: Any) -> Variable:
-        return call("greater_equal", self, other)
+    def __ge__(self, other: Any) -> N:
+        return self._call("greater_equal", self, other)
 
     # --- bits and logic
-    def __invert__(self) -> Variable:
-        return call("invert", self)
+    def __invert__(self) -> N:
+        return self._call("invert", self)
 
-    def __and__(self, other: Any) -> Variable:
-        return call("and_", self, other)
+    def __and__(self, other: Any) -> N:
+        return self._call("and_", self, other)
 
-    def __rand__(self, other: Any) -> Variable:
-        return call("and_", other, self)
+    def __rand__(self, other: Any) -> N:
+        return self._call("and_", other, self)
 
-    def __or__(self, other: Any) -> Variable:
-        return call("or_", self, other)
+    def __or__(self, other: Any) -> N:
+        return self._call("or_", self, other)
 
-    def __ror__(self, other: Any) -> Variable:
-        return call("or_", other, self)
+    def __ror__(self, other: Any) -> N:
+        return self._call("or_", other, self)
 
-    def __xor__(self, other: Any) -> Variable:
-        return call("xor", self, other)
+    def __xor__(self, other: Any) -> N:
+        return self._call("xor", self, other)
 
-    def __rxor__(self, other: Any) -> Variable:
-        return call("xor", other, self)
+    def __rxor__(self, other: Any) -> N:
+        return self._call("xor", other, self)
 
-    def __lshift__(self, other: Any) -> Variable:
-        return call("left_shift", self, other)
+    def __lshift__(self, other: Any) -> N:
+        return self._call("left_shift", self, other)
 
-    def __rlshift__(self, other: Any) -> Variable:
-        return call("left_shift", other, self)
+    def __rlshift__(self, other: Any) -> N:
+        return self._call("left_shift", other, self)
 
-    def __rshift__(self, other: Any) -> Variable:
-        return call("right_shift", self, other)
+    def __rshift__(self, other: Any) -> N:
+        return self._call("right_shift", self, other)
 
-    def __rrshift__(self, other: Any) -> Variable:
-        return call("right_shift", other, self)
+    def __rrshift__(self, other: Any) -> N:
+        return self._call("right_shift", other, self)
 
     # --- what a symbol cannot say
     def __bool__(self) -> bool:
@@ -213,7 +209,7 @@ class Operators:
             raise ShapeError(f"len: the length of {self!r} is not known while the graph is built; use .shape[0]")
         return length
 
-    def __iter__(self) -> Iterator[Variable]:
+    def __iter__(self) -> Iterator[N]:
         if not self.shape_static:
             raise ShapeError(f"iter: {self!r} has no dimensions to iterate over")
         return iter([self[i] for i in range(len(self))])
@@ -222,161 +218,161 @@ class Operators:
         raise self._no_number("in")
 
     # --- indexing
-    def __getitem__(self, key: Any) -> Variable:
-        return call("getitem", self, key)
+    def __getitem__(self, key: Any) -> N:
+        return self._call("getitem", self, key)
 
-    def set(self, value: Any) -> Variable:
+    def set(self, value: Any) -> N:
         """The indexed parent of ``self = parent[index]`` with `value` written there; see ``set_subtensor``."""
-        return call("set_subtensor", self, value)
+        return self._call("set_subtensor", self, value)
 
-    def inc(self, value: Any, *, ignore_duplicates: bool = False) -> Variable:
+    def inc(self, value: Any, *, ignore_duplicates: bool = False) -> N:
         """The indexed parent of ``self = parent[index]`` with `value` added there; see ``inc_subtensor``."""
-        return call("inc_subtensor", self, value, ignore_duplicates=ignore_duplicates)
+        return self._call("inc_subtensor", self, value, ignore_duplicates=ignore_duplicates)
 
-    def take(self, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
-        return call("take", self, indices, axis=axis, mode=mode)
+    def take(self, indices: Any, axis: int | None = None, mode: str = "raise") -> N:
+        return self._call("take", self, indices, axis=axis, mode=mode)
 
-    def nonzero(self) -> tuple[Variable, ...]:
-        result: tuple[Variable, ...] = FUNCTIONS["nonzero"](self)
+    def nonzero(self) -> tuple[N, ...]:
+        result: tuple[N, ...] = FUNCTIONS["nonzero"](self)
         return result
 
-    def nonzero_values(self) -> Variable:
-        return call("nonzero_values", self)
+    def nonzero_values(self) -> N:
+        return self._call("nonzero_values", self)
 
-    def compress(self, condition: Any, axis: int | None = None) -> Variable:
-        return call("compress", condition, self, axis)
+    def compress(self, condition: Any, axis: int | None = None) -> N:
+        return self._call("compress", condition, self, axis)
 
-    def choose(self, choices: Any, mode: str = "raise") -> Variable:
-        return call("choose", self, choices, mode)
+    def choose(self, choices: Any, mode: str = "raise") -> N:
+        return self._call("choose", self, choices, mode)
 
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
-        return call("diagonal", self, offset, axis1, axis2)
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> N:
+        return self._call("diagonal", self, offset, axis1, axis2)
 
     # --- shape
     @property
-    def shape(self) -> Variable:
+    def shape(self) -> N:
         """The shape as an int64 vector; known dimensions are constants in it."""
-        return call("shape", self)
+        return self._call("shape", self)
 
     @property
-    def size(self) -> Variable:
-        return call("size", self)
+    def size(self) -> N:
+        return self._call("size", self)
 
     @property
-    def T(self) -> Variable:
-        return call("transpose", self)
+    def T(self) -> N:
+        return self._call("transpose", self)
 
     @property
-    def mT(self) -> Variable:
-        return call("swapaxes", self, -1, -2)
+    def mT(self) -> N:
+        return self._call("swapaxes", self, -1, -2)
 
-    def reshape(self, *shape: Any, ndim: int | None = None) -> Variable:
-        return call("reshape", self, shape[0] if len(shape) == 1 else shape, ndim=ndim)
+    def reshape(self, *shape: Any, ndim: int | None = None) -> N:
+        return self._call("reshape", self, shape[0] if len(shape) == 1 else shape, ndim=ndim)
 
-    def transpose(self, *axes: Any) -> Variable:
-        return call("transpose", self, (axes[0] if len(axes) == 1 else axes) or None)
+    def transpose(self, *axes: Any) -> N:
+        return self._call("transpose", self, (axes[0] if len(axes) == 1 else axes) or None)
 
-    def dimshuffle(self, *pattern: Any) -> Variable:
-        return call("dimshuffle", self, pattern[0] if len(pattern) == 1 and pattern[0] != "x" else pattern)
+    def dimshuffle(self, *pattern: Any) -> N:
+        return self._call("dimshuffle", self, pattern[0] if len(pattern) == 1 and pattern[0] != "x" else pattern)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Variable:
-        return call("swapaxes", self, axis1, axis2)
+    def swapaxes(self, axis1: int, axis2: int) -> N:
+        return self._call("swapaxes", self, axis1, axis2)
 
-    def flatten(self, ndim: int = 1) -> Variable:
-        return call("flatten", self, ndim)
+    def flatten(self, ndim: int = 1) -> N:
+        return self._call("flatten", self, ndim)
 
-    def ravel(self) -> Variable:
-        return call("flatten", self)
+    def ravel(self) -> N:
+        return self._call("flatten", self)
 
-    def squeeze(self, axis: Any = None) -> Variable:
-        return call("squeeze", self, axis)
+    def squeeze(self, axis: Any = None) -> N:
+        return self._call("squeeze", self, axis)
 
-    def repeat(self, repeats: Any, axis: int | None = None) -> Variable:
-        return call("repeat", self, repeats, axis)
+    def repeat(self, repeats: Any, axis: int | None = None) -> N:
+        return self._call("repeat", self, repeats, axis)
 
     # --- conversion
-    def astype(self, dtype: Any) -> Variable:
-        return call("cast", self, dtype)
+    def astype(self, dtype: Any) -> N:
+        return self._call("cast", self, dtype)
 
-    def copy(self, name: str | None = None) -> Variable:
-        return call("identity", self, name)
+    def copy(self, name: str | None = None) -> N:
+        return self._call("identity", self, name)
 
-    def fill(self, value: Any) -> Variable:
-        return call("full_like", self, value)
+    def fill(self, value: Any) -> N:
+        return self._call("full_like", self, value)
 
-    def zeros_like(self, dtype: Any = None) -> Variable:
-        return call("zeros_like", self, dtype)
+    def zeros_like(self, dtype: Any = None) -> N:
+        return self._call("zeros_like", self, dtype)
 
-    def ones_like(self, dtype: Any = None) -> Variable:
-        return call("ones_like", self, dtype)
+    def ones_like(self, dtype: Any = None) -> N:
+        return self._call("ones_like", self, dtype)
 
     # --- reductions
-    def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
-        return call("sum", self, axis, dtype, keepdims)
+    def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> N:
+        return self._call("sum", self, axis, dtype, keepdims)
 
-    def prod(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
-        return call("prod", self, axis, dtype, keepdims)
+    def prod(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> N:
+        return self._call("prod", self, axis, dtype, keepdims)
 
-    def mean(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
-        return call("mean", self, axis, dtype, keepdims)
+    def mean(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> N:
+        return self._call("mean", self, axis, dtype, keepdims)
 
-    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable:
-        return call("var", self, axis, ddof, keepdims)
+    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> N:
+        return self._call("var", self, axis, ddof, keepdims)
 
-    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Variable:
-        return call("std", self, axis, ddof, keepdims)
+    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> N:
+        return self._call("std", self, axis, ddof, keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Variable:
-        return call("max", self, axis, keepdims)
+    def max(self, axis: Any = None, keepdims: bool = False) -> N:
+        return self._call("max", self, axis, keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Variable:
-        return call("min", self, axis, keepdims)
+    def min(self, axis: Any = None, keepdims: bool = False) -> N:
+        return self._call("min", self, axis, keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Variable:
-        return call("argmax", self, axis, keepdims)
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> N:
+        return self._call("argmax", self, axis, keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Variable:
-        return call("argmin", self, axis, keepdims)
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> N:
+        return self._call("argmin", self, axis, keepdims)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Variable:
-        return call("all", self, axis, keepdims)
+    def all(self, axis: Any = None, keepdims: bool = False) -> N:
+        return self._call("all", self, axis, keepdims)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Variable:
-        return call("any", self, axis, keepdims)
+    def any(self, axis: Any = None, keepdims: bool = False) -> N:
+        return self._call("any", self, axis, keepdims)
 
-    def norm(self, L: Any = 2, axis: Any = None, keepdims: bool = False) -> Variable:
-        return call("norm", self, L, axis, keepdims)
+    def norm(self, L: Any = 2, axis: Any = None, keepdims: bool = False) -> N:
+        return self._call("norm", self, L, axis, keepdims)
 
-    def ptp(self, axis: Any = None) -> Variable:
-        return call("ptp", self, axis)
+    def ptp(self, axis: Any = None) -> N:
+        return self._call("ptp", self, axis)
 
-    def cumsum(self, axis: int | None = None) -> Variable:
-        return call("cumsum", self, axis)
+    def cumsum(self, axis: int | None = None) -> N:
+        return self._call("cumsum", self, axis)
 
-    def cumprod(self, axis: int | None = None) -> Variable:
-        return call("cumprod", self, axis)
+    def cumprod(self, axis: int | None = None) -> N:
+        return self._call("cumprod", self, axis)
 
-    def trace(self, offset: int = 0) -> Variable:
-        return call("trace", self, offset)
+    def trace(self, offset: int = 0) -> N:
+        return self._call("trace", self, offset)
 
     # --- others
-    def dot(self, other: Any) -> Variable:
-        return call("dot", self, other)
+    def dot(self, other: Any) -> N:
+        return self._call("dot", self, other)
 
-    def clip(self, a_min: Any = None, a_max: Any = None) -> Variable:
-        return call("clip", self, a_min, a_max)
+    def clip(self, a_min: Any = None, a_max: Any = None) -> N:
+        return self._call("clip", self, a_min, a_max)
 
-    def round(self, decimals: int = 0) -> Variable:
-        return call("round", self, decimals)
+    def round(self, decimals: int = 0) -> N:
+        return self._call("round", self, decimals)
 
-    def sort(self, axis: int | None = -1) -> Variable:
-        return call("sort", self, axis)
+    def sort(self, axis: int | None = -1) -> N:
+        return self._call("sort", self, axis)
 
-    def argsort(self, axis: int | None = -1) -> Variable:
-        return call("argsort", self, axis)
+    def argsort(self, axis: int | None = -1) -> N:
+        return self._call("argsort", self, axis)
 
-    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> Variable:
-        return call("searchsorted", self, v, side, sorter)
+    def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> N:
+        return self._call("searchsorted", self, v, side, sorter)
 
     def eval(self, inputs_to_values: Any = None, **kwargs: Any) -> Any:
         """The value of this variable: a compiled function, called with ``{input: value}``."""

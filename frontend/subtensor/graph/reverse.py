@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import GraphError
-from subtensor.graph.nodes import DISCONNECTED, ZERO, Cotangent, Variable, Zero, constant_node, toposort
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Cotangent, Variable, Zero, call, constant_node, toposort
 from subtensor.graph.types import is_float
 
 Shortcut = Callable[[Variable, Variable, Callable[[Variable], bool]], "tuple[Variable, Variable] | None"]

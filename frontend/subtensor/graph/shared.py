@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from itertools import count, repeat
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,10 +16,17 @@ from subtensor.graph.constants import number_array
 from subtensor.graph.nodes import Array, Variable
 from subtensor.graph.types import TensorType, as_dtype, can_cast
 
-if TYPE_CHECKING:
-    from subtensor.program.contract import Backend
-
 _numbers = count()
+
+
+class Home(Protocol):
+    """Where a value may lie: a backend, as far as a cell needs to know it."""
+
+    def from_numpy(self, value: Array) -> Any:
+        """A new array of the backend's own."""
+
+    def to_numpy(self, array: Any) -> Array:
+        """A new NumPy array."""
 
 
 class Cell:
@@ -32,18 +39,18 @@ class Cell:
 
     def __init__(self, data: Any) -> None:
         self.data = data
-        self.home: Backend | None = None
+        self.home: Home | None = None
         self.lock = threading.RLock()
         self.number = next(_numbers)
 
-    def move(self, home: Backend) -> None:
+    def move(self, home: Home) -> None:
         """Bring the value to a backend, unless it is there. The caller holds the lock."""
         if self.home is home:
             return
         value = self.data if self.home is None else self.home.to_numpy(self.data)
         self.put(home.from_numpy(value), home)
 
-    def put(self, data: Any, home: Backend | None) -> None:
+    def put(self, data: Any, home: Home | None) -> None:
         """Give the cell another array and its home as one step, which a KeyboardInterrupt cannot divide."""
         deque(map(setattr, repeat(self), ("data", "home"), (data, home)), 0)
 

@@ -8,14 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from subtensor.errors import DTypeError, ShapeError
-
-if TYPE_CHECKING:
-    from subtensor.graph.nodes import Input
 
 Dim: TypeAlias = int | None
 Shape: TypeAlias = tuple[Dim, ...]
@@ -34,7 +31,7 @@ INDEX = "int64"
 FLOATX: list[Callable[[], str]] = []
 """What tells ``config.floatX``: ``config`` enters it, so that this file lies below it."""
 
-INPUTS: list[Callable[..., Input]] = []
+INPUTS: list[Callable[..., Any]] = []
 """What makes inputs, for ``TensorType.__call__``: ``leaves`` enters it, so that this file lies below it."""
 
 
@@ -59,7 +56,7 @@ class TensorType:
         if type(self.shape) is not tuple:
             object.__setattr__(self, "shape", tuple(self.shape))
 
-    def __call__(self, name: str | None = None) -> Input:
+    def __call__(self, name: str | None = None) -> Any:
         """A new input of this type."""
         return INPUTS[0](self, name=name)
 

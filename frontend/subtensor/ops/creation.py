@@ -8,8 +8,8 @@ from typing import Any
 from subtensor.errors import DomainError, DTypeError, ShapeError
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant, is_weak, promoted
-from subtensor.graph.nodes import DISCONNECTED, Argument, Length, Variable, define
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import DISCONNECTED, Argument, Length, Variable, call, define
+from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, TensorType, as_dtype, is_discrete
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import as_dims, broadcast_to_dims, length, lengths

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from subtensor.graph.indexing import out_of_bounds
-from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define
 from subtensor.graph.types import INDEX, TensorType
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_to_dims, length, lengths

@@ -11,8 +11,8 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError
 from subtensor.graph.constants import as_tensor, constant, is_weak, promoted
-from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Op, Variable, Zero, define
-from subtensor.graph.operators import FUNCTIONS, call, public, publish
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Op, Variable, Zero, call, define
+from subtensor.graph.operators import FUNCTIONS, public, publish
 from subtensor.graph.types import (
     TensorType,
     as_dtype,

@@ -7,8 +7,8 @@ from typing import Any
 
 from subtensor.errors import GradientError
 from subtensor.graph.constants import as_tensor
-from subtensor.graph.nodes import DISCONNECTED, ZERO, Cotangent, Op, Variable, define
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Cotangent, Op, Variable, call, define
+from subtensor.graph.operators import public
 
 
 def _identity(name: str, vjp: Callable[..., Sequence[Cotangent]]) -> Op:

@@ -8,8 +8,8 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
-from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, define
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
+from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, Dim, TensorType, is_integer, normalize_axes, normalize_axis, result_dtype
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import (

@@ -7,8 +7,8 @@ from typing import Any
 
 from subtensor.errors import DTypeError, ShapeError, counted
 from subtensor.graph.constants import promoted
-from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, define
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
+from subtensor.graph.operators import public
 from subtensor.graph.types import Dim, TensorType, broadcast_shapes, normalize_axis
 from subtensor.ops.selection import diagonal_of
 from subtensor.ops.shape import checked_length, expand_dims, length, product, reshape, squeeze, swapaxes

@@ -17,12 +17,12 @@ from subtensor.graph.nodes import (
     Length,
     Variable,
     Zero,
+    call,
     define,
     leaves,
     replace,
     static_dims,
 )
-from subtensor.graph.operators import call
 from subtensor.graph.reverse import pullback
 from subtensor.graph.types import TensorType, is_float, merge_dims
 from subtensor.ops.shape import lengths

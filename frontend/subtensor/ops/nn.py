@@ -6,8 +6,8 @@ from typing import Any
 
 from subtensor.errors import DTypeError, ShapeError
 from subtensor.graph.constants import as_tensor, constant
-from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, define
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
+from subtensor.graph.operators import public
 from subtensor.graph.types import TensorType, float_dtype, is_integer, normalize_axes
 from subtensor.ops.elementwise import cast, common_float, exp, log, select
 from subtensor.ops.gradient import disconnected_grad

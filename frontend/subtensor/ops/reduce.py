@@ -7,8 +7,8 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError, ShapeError
 from subtensor.graph.constants import as_tensor, constant, is_weak
-from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, define, static_dims
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define, static_dims
+from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, TensorType, as_dtype, is_discrete, normalize_axes, normalize_axis, sum_dtype
 from subtensor.ops.elementwise import cast, equal, log, select
 from subtensor.ops.shape import broadcast_to_dims, expand_dims, length, lengths, product, reshape, squeeze

@@ -6,8 +6,8 @@ from typing import Any
 
 from subtensor.errors import DTypeError, IndexingError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
-from subtensor.graph.nodes import DISCONNECTED, Argument, Cotangent, Variable, define
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import DISCONNECTED, Argument, Cotangent, Variable, call, define
+from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, TensorType, is_integer, normalize_axis
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, expand_dims, length, lengths, reshape

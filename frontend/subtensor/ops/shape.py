@@ -8,8 +8,19 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
-from subtensor.graph.nodes import DISCONNECTED, Argument, Constant, Cotangent, Length, Op, Variable, define, static_dims
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import (
+    DISCONNECTED,
+    Argument,
+    Constant,
+    Cotangent,
+    Length,
+    Op,
+    Variable,
+    call,
+    define,
+    static_dims,
+)
+from subtensor.graph.operators import public
 from subtensor.graph.types import (
     INDEX,
     Shape,

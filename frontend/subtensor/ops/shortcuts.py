@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from subtensor.graph.constants import constant
-from subtensor.graph.nodes import Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call
 from subtensor.graph.reverse import SHORTCUTS
 from subtensor.ops.elementwise import add, divide, exp, neg, subtract
 from subtensor.ops.nn import log_softmax_op, softmax_op

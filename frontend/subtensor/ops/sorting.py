@@ -6,8 +6,8 @@ from typing import Any
 
 from subtensor.errors import DTypeError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, promoted
-from subtensor.graph.nodes import ZERO, Argument, Cotangent, Length, Variable, define
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import ZERO, Argument, Cotangent, Length, Variable, call, define
+from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, SIGNED, TensorType, is_integer, normalize_axis
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import length, reshape

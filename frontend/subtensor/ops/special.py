@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from subtensor.graph.constants import as_tensor, constant, promoted
-from subtensor.graph.nodes import Op, Variable
-from subtensor.graph.operators import call, public, publish
+from subtensor.graph.nodes import Op, Variable, call
+from subtensor.graph.operators import public, publish
 from subtensor.graph.types import float_dtype, is_discrete, is_float
 from subtensor.ops.elementwise import (
     cast,

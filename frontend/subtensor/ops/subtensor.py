@@ -37,10 +37,11 @@ from subtensor.graph.nodes import (
     Length,
     Op,
     Variable,
+    call,
     define,
     static_dims,
 )
-from subtensor.graph.operators import call, public
+from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, Shape, TensorType, is_integer
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.shape import (

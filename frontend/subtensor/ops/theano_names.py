@@ -7,8 +7,8 @@ from typing import Any
 
 from subtensor.errors import ShapeError, counted
 from subtensor.graph.constants import as_tensor
-from subtensor.graph.nodes import Variable
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import Variable, call
+from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, normalize_axis
 from subtensor.ops.joining import concatenate, stack
 from subtensor.ops.selection import one_hot

@@ -11,8 +11,7 @@ from typing import Any, ClassVar, TypeAlias, Unpack
 import numpy as np
 
 from subtensor.graph.constants import constant
-from subtensor.graph.nodes import Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call
 from subtensor.ops.elementwise import cast
 from subtensor.ops.loop import map_rows
 from subtensor.ops.shape import lengths, product, reshape

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Unpack
 
 import numpy as np
 
-from subtensor.graph.nodes import Array
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Array, call
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import length, product
 from subtensor.optimizers.build import Options, build, number

@@ -12,8 +12,7 @@ import numpy as np
 from subtensor.calculus.grad import grad
 from subtensor.errors import OptimizerError, ShapeError
 from subtensor.graph.constants import as_tensor, constant
-from subtensor.graph.nodes import Array, Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Array, Variable, call
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX
 from subtensor.ops.elementwise import cast, same_kind

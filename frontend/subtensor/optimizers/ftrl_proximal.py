@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from subtensor.errors import OptimizerError
-from subtensor.graph.nodes import Array, Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Array, Variable, call
 from subtensor.optimizers.build import Options, build, number
 from subtensor.optimizers.rules import Point, Rule, Slot, Step
 from subtensor.optimizers.updates import Updates

@@ -16,8 +16,7 @@ from subtensor.calculus.grad import grad
 from subtensor.errors import NotASubsetError, UpdateError
 from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.indexing import At, Index, Ref, Slice
-from subtensor.graph.nodes import Constant, Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Constant, Variable, call
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX, is_float
 from subtensor.ops.distinct import Indexed, Runs, row_numbers, spread_rows

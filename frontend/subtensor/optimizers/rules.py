@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from subtensor.graph.constants import constant
-from subtensor.graph.nodes import Array, Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Array, Variable, call
 from subtensor.ops.elementwise import cast
 from subtensor.optimizers.places import Place
 

@@ -14,8 +14,7 @@ import numpy as np
 
 from subtensor.errors import OptimizerError
 from subtensor.graph.constants import as_tensor
-from subtensor.graph.nodes import Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call
 
 Schedule: TypeAlias = "Callable[[Variable], Variable]"
 

@@ -9,8 +9,7 @@ from typing import Any
 from subtensor.errors import OptimizerError
 from subtensor.function import Function, function
 from subtensor.graph.config import config
-from subtensor.graph.nodes import Variable, rebuild, toposort
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call, rebuild, toposort
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import length, lengths, reshape

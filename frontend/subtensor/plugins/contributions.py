@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pluggy
 
@@ -14,11 +14,8 @@ from subtensor.errors import PluginError
 from subtensor.graph.nodes import Op
 from subtensor.plugins import hooks
 from subtensor.plugins.discovery import BACKENDS, EXTENSIONS, Source
-from subtensor.program.contract import backend_fault
-
-if TYPE_CHECKING:
-    from subtensor.program.contract import Backend, Lowering
-    from subtensor.rewrites.engine import Rewrite
+from subtensor.program.contract import Backend, Lowering, backend_fault
+from subtensor.rewrites.engine import Rewrite
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,12 @@ does not allow, is refused whole with a ``PluginError`` that names the plugin, i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 import pluggy
 
-if TYPE_CHECKING:
-    from subtensor.graph.nodes import Op
-    from subtensor.program.contract import Backend, Lowering
-    from subtensor.rewrites.engine import Rewrite
+from subtensor.graph.nodes import Op
+from subtensor.program.contract import Backend, Lowering
+from subtensor.rewrites.engine import Rewrite
 
 PROJECT = "subtensor"
 

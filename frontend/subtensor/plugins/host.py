@@ -13,16 +13,14 @@ import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 from subtensor.errors import BackendNotFoundError, PluginError
+from subtensor.graph.nodes import Op
 from subtensor.plugins.contributions import Collector, Plugin, claim, did_you_mean
 from subtensor.plugins.discovery import BACKENDS, BLOCK, EXTENSIONS, IN_PROCESS, Source, discover
-
-if TYPE_CHECKING:
-    from subtensor.graph.nodes import Op
-    from subtensor.program.contract import Backend, Lowering
-    from subtensor.rewrites.engine import Rewrite
+from subtensor.program.contract import Backend, Lowering
+from subtensor.rewrites.engine import Rewrite
 
 _BUILT_IN = "subtensor itself"
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
+import numpy as np
 
-    from subtensor.graph.shared import Cell
-    from subtensor.program.linear import Program
+from subtensor.graph.shared import Cell
+from subtensor.program.linear import Program
 
 SPEC_VERSION = 1
 """The version of this contract. It rises when a backend written for the old one would no longer be right."""

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from subtensor.graph.indexing import At, Index, Part, Ref, Slice
-from subtensor.graph.nodes import Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import Variable, call
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, expand_dims, squeeze, transpose
 from subtensor.ops.subtensor import get_op
 from subtensor.rewrites.shapes import same_shape

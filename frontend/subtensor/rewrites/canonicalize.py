@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.graph.nodes import OPS, Constant, Variable, constant_node
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import OPS, Constant, Variable, call, constant_node
 from subtensor.graph.types import is_discrete, is_float
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.rewrites.engine import rule

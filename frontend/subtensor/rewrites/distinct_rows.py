@@ -16,8 +16,7 @@ import numpy as np
 
 from subtensor.graph.constants import constant
 from subtensor.graph.indexing import FULL, At, Index
-from subtensor.graph.nodes import OPS, Constant, Variable, rebuild
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import OPS, Constant, Variable, call, rebuild
 from subtensor.ops.distinct import Runs, firsts, row_numbers, run_starts
 from subtensor.ops.shape import broadcast_to_dims, length, lengths, reshape
 from subtensor.ops.subtensor import get_op, inc_op

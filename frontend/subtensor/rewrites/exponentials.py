@@ -10,8 +10,7 @@ import math
 from collections.abc import Sequence
 
 from subtensor.graph.constants import constant
-from subtensor.graph.nodes import OPS, Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import OPS, Variable, call
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.rewrites.engine import rule
 

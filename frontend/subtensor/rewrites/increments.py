@@ -15,8 +15,7 @@ import numpy as np
 
 from subtensor.graph.constants import constant
 from subtensor.graph.indexing import FULL, At, Index
-from subtensor.graph.nodes import OPS, Variable
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import OPS, Variable, call
 from subtensor.graph.types import is_float
 from subtensor.ops.shape import broadcast_to_dims, length, lengths, reshape
 from subtensor.ops.subtensor import get_op, inc_op

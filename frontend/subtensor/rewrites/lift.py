@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from subtensor.graph.indexing import FULL, At, Index, Part, Slice
-from subtensor.graph.nodes import OPS, Variable, constant_node
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import OPS, Variable, call, constant_node
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.subtensor import get_op

@@ -9,8 +9,8 @@ import numpy as np
 from subtensor.errors import DomainError, DTypeError
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor
-from subtensor.graph.nodes import DISCONNECTED, Argument, Variable, define
-from subtensor.graph.operators import call, public
+from subtensor.graph.nodes import DISCONNECTED, Argument, Variable, call, define
+from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, is_integer
 from subtensor.ops.shape import lengths
 from subtensor.ops.subtensor import flatnonzero_op, last_occurrence

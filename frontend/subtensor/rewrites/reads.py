@@ -12,8 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from subtensor.graph.indexing import FULL, At, Index, Part, Ref, Slice
-from subtensor.graph.nodes import OPS, Constant, Variable, constant_node
-from subtensor.graph.operators import call
+from subtensor.graph.nodes import OPS, Constant, Variable, call, constant_node
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.ops.subtensor import get_op, inc_op, is_write, set_op
