@@ -182,7 +182,7 @@ def test_conjugate_gradients_solve():
 
 
 def test_conjugate_gradients_stop_on_slow_progress_and_on_negative_curvature():
-    a = np.diag(np.geomspace(1, 1e8, 300))
+    a = np.diag(np.geomspace(1, 1e4, 300))  # with 1e8, when progress is slow is a matter of rounding
     found = conjugate_gradient(lambda x: a @ x, np.ones(300), np.zeros(300), np.ones(300), 300, tolerance=5e-3)
     assert 10 < found.products < 300
     a = np.diag([1.0, -1.0])
