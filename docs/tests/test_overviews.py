@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import subtensor as st
+import subtensor.plugin
 from subtensor.graph.nodes import OPS
 
 ROOT = Path(__file__).parents[2]

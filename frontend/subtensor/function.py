@@ -161,11 +161,10 @@ class Function:
         known = {"before": self.source, "after": self.graph}
         if stage != "both" and stage not in known:
             raise FunctionError(f"draw: stage={stage!r}; expected 'before', 'after' or 'both'")
-        stages = []
-        for each in ("before", "after") if stage == "both" else (stage,):
-            outputs, updates = known[each]
-            roots = [(f"output {k}", o) for k, o in enumerate(outputs)]
-            stages.append((f"{self.name}, {each} rewriting", [*roots, *((f"new {s.label}", e) for s, e in updates)]))
+        stages = [
+            (f"{self.name}, {each} rewriting", *known[each])
+            for each in (("before", "after") if stage == "both" else (stage,))
+        ]
         return draw(stages, path, format)
 
     def get_shared(self) -> list[SharedVariable]:

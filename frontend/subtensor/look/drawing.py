@@ -6,63 +6,54 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from subtensor.errors import FunctionError
-from subtensor.graph.nodes import Constant, Variable, toposort
-from subtensor.graph.shared import SharedVariable
+from subtensor.graph.nodes import Variable
+from subtensor.look.layout import layout
+from subtensor.look.picture import Box, Updates, View, views
 
-Roots = Sequence[tuple[str, Variable]]
+_COLOURS = {"shared": "#ffe1b3", "input": "#cfe8cf", "op": "#ffffff", "fold": "#eeeeee", "write": "#ffc9c9",
+            "read": "#cfe0ff"}  # fmt: skip
+_LEGEND = (("input", "input"), ("shared", "shared variable"), ("read", "read of a part"), ("write", "written"),
+           ("op", "computed"), ("fold", "opens"))  # fmt: skip
 
-_COLOURS = {"shared": "#ffe1b3", "input": "#cfe8cf", "constant": "#eeeeee", "op": "#ffffff", "write": "#ffc9c9",
-            "read": "#cfe0ff", "root": "#f7f7d0"}  # fmt: skip
+_LINE, _CHARACTER, _PAD, _MARGIN = 15.0, 7.3, 8.0, 12.0
+"""Points: a line of text, a character of it, around it, around the whole."""
+
+_HEAD, _FOOT = 48.0, 14.0
+"""Points above a view, for its title and the legend, and below a box that has a mark."""
+
+_SCREEN = (960.0, 600.0)
+"""Points that are always there for a view of what is inside a box; it is scaled to fit."""
+
+_STYLE = (
+    ".view{display:none}.view:target{display:inline}.view:target~.first{display:none}a{cursor:pointer}"
+    "a:hover rect{stroke-width:2.5}text{white-space:pre}"
+)
+"""A box that opens is a link to a view; while no view is aimed at, the first one is seen."""
 
 
-def draw(stages: Sequence[tuple[str, Roots]], path: str | Path | None, format: str) -> str:
+def draw(stages: Sequence[tuple[str, Sequence[Variable], Updates]], path: str | Path | None, format: str) -> str:
     """A picture of one or more graphs, one under the other, as text; also written to `path` if given.
 
-    stages: (title, [(label, root), …]). format: ``svg`` or ``dot``. Raises FunctionError for another one.
+    stages: (title, outputs, updates). format: ``svg`` or ``dot``. Raises FunctionError for another one.
     """
     if format not in ("svg", "dot"):
         raise FunctionError(f"draw: format={format!r}; expected 'svg' or 'dot'")
-    text = _svg(stages) if format == "svg" else _dot(stages)
+    pictures = [views(*stage) for stage in stages]
+    text = _svg(pictures) if format == "svg" else _dot([first for first, *_ in pictures])
     if path is not None:
         Path(path).write_text(text, encoding="utf-8")
     return text
 
 
-def _kind(node: Variable) -> str:
-    if isinstance(node, SharedVariable):
-        return "shared"
-    if isinstance(node, Constant):
-        return "constant"
-    if node.op is None:
-        return "input"
-    name = node.op.name
-    return "read" if name == "subtensor" else "write" if name.endswith("_subtensor") else "op"
-
-
-def _text(node: Variable) -> str:
-    if node.op is None:
-        return node.label if len(node.label) <= 24 else f"{node.label[:21]}..."
-    index = node.params.get("index")
-    if index is not None and hasattr(index, "spell"):
-        return f"{node.op.name} [{index.spell([f'#{k}' for k in range(len(node.inputs))])}]"
-    params = ", ".join(f"{k}={v}" for k, v in node.params.items() if k != "body")
-    return f"{node.op.name} {params}".strip()[:40]
-
-
-def _dot(stages: Sequence[tuple[str, Roots]]) -> str:
+def _dot(pictures: Sequence[View]) -> str:
     lines = ["digraph subtensor {", "  node [shape=box, style=filled, fontname=monospace];"]
-    for k, (title, roots) in enumerate(stages):
-        order = toposort([r for _, r in roots])
-        names = {node: f"n{k}_{i}" for i, node in enumerate(order)}
-        lines += [f"  subgraph cluster_{k} {{", f"    label={_quoted(title)};"]
-        lines += [
-            f"    {names[n]} [label={_quoted(_text(n), str(n.type))}, fillcolor={_quoted(_COLOURS[_kind(n)])}];"
-            for n in order
-        ]
-        for j, (label, root) in enumerate(roots):
-            lines.append(f"    r{k}_{j} [label={_quoted(label)}, shape=oval, fillcolor={_quoted(_COLOURS['root'])}];")
-            lines.append(f"    {names[root]} -> r{k}_{j};")
-        lines += [f"    {names[i]} -> {names[n]};" for n in order for i in n.inputs]
+    for k, view in enumerate(pictures):
+        lines += [f"  subgraph cluster_{k} {{", f"    label={_quoted(view.title)};"]
+        for n, box in enumerate(view.boxes):
+            text = [*box.lines, *([box.mark] if box.mark else [])]
+            width = ", penwidth=2" if box.large else ""
+            lines.append(f"    n{k}_{n} [label={_quoted(*text)}, fillcolor={_quoted(_COLOURS[box.kind])}{width}];")
+        lines += [f"    n{k}_{a} -> n{k}_{b};" for a, b in view.edges]
         lines.append("  }")
     return "\n".join([*lines, "}"]) + "\n"
 
@@ -76,80 +67,95 @@ def _escaped(text: str) -> str:
 
 
 def _quoted(*lines: str) -> str:
-    return '"' + "\\n".join(lines).replace('"', '\\"') + '"'
+    return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
 
 
-_WIDTH, _HEIGHT, _GAP, _LAYER, _CHARACTER = 24, 40, 24, 84, 7.2
+# --- SVG
 
 
-def _layers(roots: Roots) -> list[list[Variable]]:
-    """Nodes by the longest path from a leaf; within a layer by the mean place of what they are made of."""
-    depth: dict[Variable, int] = {}
-    for node in toposort([r for _, r in roots]):
-        depth[node] = 1 + max((depth[i] for i in node.inputs), default=-1)
-    first_use: dict[Variable, int] = {}
-    for node, d in depth.items():  # a leaf stands just above its first use
-        for i in node.inputs:
-            first_use[i] = min(first_use.get(i, d), d)
-    layers: list[list[Variable]] = [[] for _ in range(max(depth.values(), default=0) + 1)]
-    for node, d in depth.items():
-        layers[first_use[node] - 1 if node.op is None and node in first_use else d].append(node)
-    place: dict[Variable, float] = {}
-    for layer in layers:
-        layer.sort(key=lambda n: sum(place.get(i, 0.0) for i in n.inputs) / max(len(n.inputs), 1))
-        place.update((n, i / max(len(layer), 1)) for i, n in enumerate(layer))
-    return layers
-
-
-def _svg(stages: Sequence[tuple[str, Roots]]) -> str:
-    parts: list[str] = []
+def _svg(pictures: Sequence[Sequence[View]]) -> str:
+    groups: list[str] = []
     top, widest = 0.0, 0.0
-    for title, roots in stages:
-        parts.append(f'<text x="10" y="{top + 20:g}" font-weight="bold">{_escaped(title)}</text>')
-        boxes: dict[Variable, tuple[float, float, float]] = {}
-        y = top + 40
-        for layer in _layers(roots):
-            x = 10.0
-            for node in layer:
-                width = _WIDTH + _CHARACTER * max(len(_text(node)), len(str(node.type)))
-                boxes[node] = (x, y, width)
-                x += width + _GAP
-            widest = max(widest, x)
-            y += _LAYER
-        ends: dict[Variable, list[str]] = {}
-        for label, root in roots:
-            ends.setdefault(root, []).append(label)
-        parts += _edges(boxes)
-        for node, (x, at, width) in boxes.items():
-            parts.append(_box(node, x, at, width, ", ".join(ends.get(node, []))))
-        top = y + 20
+    for number, (first, *others) in enumerate(pictures):
+        body, *size = _view(first, number)
+        width, height = (max(s, least) for s, least in zip(size, _SCREEN, strict=True)) if others else size
+        groups.append(f'<g transform="translate(0 {top:g})">')
+        for k, view in enumerate(others, 1):  # before the first view, so that one that is aimed at can hide it
+            inner, w, h = _view(view, number)
+            box = f'width="{min(w, width):.0f}" height="{min(h, height):.0f}" viewBox="0 0 {w:.0f} {h:.0f}"'
+            fit = 'preserveAspectRatio="xMinYMin"'
+            groups.append(f'<g id="view-{number}-{k}" class="view"><svg {box} {fit}>\n{inner}\n</svg></g>')
+        groups.append(f'<g id="view-{number}-0" class="first">\n{body}\n</g></g>')
+        top += height
+        widest = max(widest, width)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{widest + 10:g}" height="{top:g}" font-family="monospace" '
-        f'font-size="12">\n' + "\n".join(parts) + "\n</svg>\n"
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{widest:.0f}" height="{top:.0f}" '
+        f'viewBox="0 0 {widest:.0f} {top:.0f}" font-family="monospace" font-size="12" '
+        f'style="max-width:100%;height:auto;background:#fff">\n<style>{_STYLE}</style>\n'
+        + "\n".join(groups)
+        + "\n</svg>\n"
     )
 
 
-def _edges(boxes: dict[Variable, tuple[float, float, float]]) -> list[str]:
-    lines = []
-    for node, (x, y, width) in boxes.items():
-        for k, i in enumerate(node.inputs):
-            ix, iy, iwidth = boxes[i]
-            end = x + width * (k + 1) / (len(node.inputs) + 1)
-            lines.append(
-                f'<line x1="{ix + iwidth / 2:g}" y1="{iy + _HEIGHT:g}" x2="{end:g}" y2="{y:g}" stroke="#888888"/>'
-            )
-    return lines
-
-
-def _box(node: Variable, x: float, y: float, width: float, label: str) -> str:
-    middle = x + width / 2
-    box = (
-        f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{_HEIGHT}" rx="4" fill="{_COLOURS[_kind(node)]}" '
-        f'stroke="{"#c04000" if label else "#555555"}" stroke-width="{2 if label else 1}"/>'
-        f'<text x="{middle:g}" y="{y + 16:g}" text-anchor="middle">{_escaped(_text(node))}</text>'
-        f'<text x="{middle:g}" y="{y + 32:g}" text-anchor="middle" fill="#666666">{_escaped(str(node.type))}</text>'
+def _view(view: View, stage: int) -> tuple[str, float, float]:
+    """A view as SVG, its width and its height with margins."""
+    sizes = [_size(box) for box in view.boxes]
+    placed = layout(
+        [(w, h + (_FOOT if box.mark else 0)) for box, (w, h) in zip(view.boxes, sizes, strict=True)], view.edges
     )
-    if label:
-        below = y + _HEIGHT + 14
-        box += f'<text x="{middle:g}" y="{below:g}" text-anchor="middle" fill="#c04000">{_escaped(label)}</text>'
-    return box
+    title = _escaped(view.title)
+    parts = [f'<text x="{_MARGIN}" y="18" font-weight="bold">{title}</text>', _legend(view, stage)]
+    parts.append(f'<g transform="translate({_MARGIN:g} {_HEAD:g})">')
+    parts += [f'<path d="{path}" fill="none" stroke="#888888"/>' for path in placed.paths]
+    for box, (x, y), (width, height) in zip(view.boxes, placed.centres, sizes, strict=True):
+        drawn = _box(box, x, y - (_FOOT / 2 if box.mark else 0), width, height)
+        parts.append(drawn if box.opens is None else f'<a href="#view-{stage}-{box.opens}">{drawn}</a>')
+    parts.append("</g>")
+    width = max(placed.size[0], _CHARACTER * len(view.title), _legend_width()) + 2 * _MARGIN
+    return "\n".join(parts), width, placed.size[1] + _HEAD + 2 * _MARGIN
+
+
+def _size(box: Box) -> tuple[float, float]:
+    longest = max(map(len, [*box.lines, box.mark]))
+    return _CHARACTER * longest + 2 * _PAD, _LINE * len(box.lines) + _PAD
+
+
+def _box(box: Box, x: float, y: float, width: float, height: float) -> str:
+    left, upper = x - width / 2, y - height / 2
+    weight = 2.5 if box.large else 1
+    stroke = "#c04000" if box.mark or box.large else "#555555"
+    rect = (
+        f'<rect x="{left:.1f}" y="{upper:.1f}" width="{width:.1f}" height="{height:.1f}" rx="4" '
+        f'fill="{_COLOURS[box.kind]}" stroke="{stroke}" stroke-width="{weight}"/>'
+    )
+    texts = [rect]
+    for k, line in enumerate(box.lines):
+        last = k == len(box.lines) - 1 and k > 0
+        shade = ' fill="#666666"' if last else ""
+        at = upper + _LINE * (k + 1) - 1
+        texts.append(f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="middle"{shade}>{_escaped(line)}</text>')
+    if box.mark:
+        below = upper + height + 12
+        texts.append(
+            f'<text x="{x:.1f}" y="{below:.1f}" text-anchor="middle" fill="#c04000">{_escaped(box.mark)}</text>'
+        )
+    return "".join(texts)
+
+
+def _legend_width() -> float:
+    return sum(_CHARACTER * len(text) + 34 for _, text in _LEGEND) + _CHARACTER * 34
+
+
+def _legend(view: View, stage: int) -> str:
+    """What the colours mean; in a view of what was opened also the way back."""
+    x, y, parts = _MARGIN, 27.0, []
+    for kind, text in _LEGEND:
+        parts.append(f'<rect x="{x:g}" y="{y:g}" width="12" height="12" fill="{_COLOURS[kind]}" stroke="#555555"/>')
+        parts.append(f'<text x="{x + 16:g}" y="{y + 10:g}" fill="#666666">{text}</text>')
+        x += _CHARACTER * len(text) + 34
+    parts.append(f'<rect x="{x:g}" y="{y:g}" width="12" height="12" fill="none" stroke="#c04000" stroke-width="2.5"/>')
+    parts.append(f'<text x="{x + 16:g}" y="{y + 10:g}" fill="#666666">10⁶ elements and more</text>')
+    if view.inner:
+        back = x + _CHARACTER * 24
+        parts.append(f'<a href="#view-{stage}-0"><text x="{back:g}" y="{y + 10:g}" fill="#0040c0">← back</text></a>')
+    return "".join(parts)
