@@ -65,16 +65,25 @@ if TYPE_CHECKING:
     from subtensor import curvature, optimizers
     from subtensor.checkpoint import load, save
 
+__version__: str
+
 _ON_USE = {"curvature": "curvature", "optimizers": "optimizers", "load": "checkpoint", "save": "checkpoint"}
 """Names whose modules are imported when they are first asked for: most programs need none, or one, of them."""
 
 
 def __getattr__(name: str) -> _Any:
+    if name == "__version__":  # reading it takes longer than importing all of this
+        globals()[name] = found = _import_module("importlib.metadata").version("subtensor")
+        return found
     if name not in _ON_USE:
         raise AttributeError(f"module 'subtensor' has no attribute {name!r}")
     module = _import_module(f"subtensor.{_ON_USE[name]}")
     globals()[name] = value = module if name == _ON_USE[name] else getattr(module, name)
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 __all__ = [  # noqa: PLE0604  # names made from tables are strings too

@@ -46,6 +46,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'subtensor.tensor' has no attribute {name!r}") from None
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 class _CallableModule(ModuleType):
     """Once imported, this module takes the name ``subtensor.tensor`` from the function, so it does what that does."""
 
