@@ -10,20 +10,22 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeAlias
+from typing import Any
 
-Number: TypeAlias = bool | int | float
+from subtensor_conformance.sequences import Number as Number  # noqa: PLC0414  # cases take it from here
+from subtensor_conformance.sequences import Pattern
+
 SPEC_VERSION = 1
 """The version of the semantics that this suite describes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """An array. dtype: its name. shape: lengths. data: elements in C order."""
+    """An array. dtype: its name. shape: lengths. data: elements in C order, a tuple or, for long ones, a Pattern."""
 
     dtype: str
     shape: tuple[int, ...]
-    data: tuple[Number, ...]
+    data: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,18 @@ def numbers(n: int, dtype: str, seed: int = 0) -> tuple[Number, ...]:
 def array(dtype: str, shape: Sequence[int], seed: int = 0) -> Value:
     """A value with numbers of its own."""
     return Value(dtype, tuple(shape), numbers(math.prod(shape), dtype, seed))
+
+
+def pattern(dtype: str, shape: Sequence[int], step: int = 37, modulus: int = 63) -> Value:
+    """A long value by formula: integers from 0 (unsigned) or around 0, or eighths of them."""
+    divisor = 8 if dtype.startswith("float") else 1
+    shift = 0 if dtype.startswith("u") else modulus // 2
+    return Value(dtype, tuple(shape), Pattern(math.prod(shape), step, modulus, shift, divisor))
+
+
+def positions(shape: Sequence[int], length: int, dtype: str = "int64", step: int = 31) -> Value:
+    """Positions along an axis of a length, with repetitions, each spelled in both ways: from the front and the end."""
+    return Value(dtype, tuple(shape), Pattern(math.prod(shape), step, 2 * length, length))
 
 
 def value(dtype: str, data: object) -> Value:

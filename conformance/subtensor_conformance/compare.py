@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from subtensor_conformance.case import Case, Value
+from subtensor_conformance.sequences import Overlay, Pattern
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -56,7 +57,20 @@ class Bound:
 def to_array(v: Value) -> Array:
     """A value of a case as a NumPy array."""
     with np.errstate(over="ignore"):
-        return np.array(v.data, dtype=v.dtype).reshape(v.shape)
+        return _elements(v.data, v.dtype).reshape(v.shape)
+
+
+def _elements(data: Any, dtype: str) -> Array:
+    if isinstance(data, Pattern):
+        k = np.arange(data.length)
+        whole = (k * data.step + k * k // 7) % data.modulus - data.shift
+        return (whole if data.divisor == 1 else whole / data.divisor).astype(dtype)
+    if isinstance(data, Overlay):
+        elements = _elements(data.base, dtype)
+        if data.changes:
+            elements[list(data.changes)] = np.array(list(data.changes.values()), dtype=dtype)
+        return elements
+    return np.array(data, dtype=dtype)
 
 
 def difference(what: str, expected: Array, got: Any, bound: Bound) -> Difference | None:

@@ -10,6 +10,7 @@ from subtensor_conformance import oracle
 from subtensor_conformance.case import Call, Case, Value
 from subtensor_conformance.compare import Array, to_array
 from subtensor_conformance.oracle import nodes, subset
+from subtensor_conformance.sequences import is_long
 
 
 def read(source: str, names: Mapping[str, Any]) -> Any:
@@ -102,6 +103,8 @@ def expected(case: Case) -> tuple[Outcome, ...]:
 
 
 def _to_oracle(v: Value) -> oracle.Array:
+    if is_long(v.data):  # exact in its dtype as it is
+        return oracle.Array(v.dtype, v.shape, v.data)
     return oracle.values.make(v.dtype, v.shape, v.data)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from subtensor_conformance.case import Case, Given, Value
 from subtensor_conformance.compare import Array, Bound
 from subtensor_conformance.expectation import Expectation
+from subtensor_conformance.sequences import Pattern
 
 HEAD = '''\
 """{id}
@@ -292,6 +293,10 @@ def _allowed(case: Case, expected: Array) -> str:
 
 
 def _array(v: Value) -> str:
+    if isinstance(v.data, Pattern):
+        p, k = v.data, f"np.arange({v.data.length})"
+        whole = f"({k} * {p.step} + {k} ** 2 // 7) % {p.modulus} - {p.shift}"
+        return f"(({whole}) / {p.divisor}).astype({v.dtype!r}).reshape({v.shape})"
     return f"np.array({_numbers(v.data)}, dtype={v.dtype!r}).reshape({v.shape})"
 
 

@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from subtensor_conformance.report import Run
@@ -19,6 +21,12 @@ from subtensor_conformance.result import Result
 
 MOST_RESTARTS = 5
 """How many cases may end a worker before the rest is given up."""
+
+MOST_WORKERS = 2
+"""Processes at once, where there are as many processors."""
+
+FEWEST_CASES = 100
+"""For each process: importing a backend takes as long as some dozens of cases."""
 
 START_LIMIT = 120.0
 """Seconds for importing a backend."""
@@ -73,8 +81,27 @@ class _Worker:
         return "\n".join([how, *tail]).strip()
 
 
-def execute(run: Run, ids: Sequence[str], limit: float, seen: Callable[[Result], None]) -> None:
-    """Run cases of the corpus on a backend, given by name, into `run`."""
+def execute(
+    run: Run, ids: Sequence[str], limit: float, seen: Callable[[Result], None], most: int = MOST_WORKERS
+) -> None:
+    """Run cases of the corpus on a backend, given by name, into `run`: in up to `most` processes at once."""
+    count = max(1, min(most, os.cpu_count() or 1, len(ids) // FEWEST_CASES))
+    lock = threading.Lock()
+
+    def recorded(r: Result) -> None:
+        with lock:
+            seen(r)
+
+    parts = [Run(run.backend, run.results) for _ in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        for done in [pool.submit(_serve, parts[k], ids[k::count], limit, recorded) for k in range(count)]:
+            done.result()
+    run.about = parts[0].about
+    run.fault = next((p.fault for p in parts if p.fault), "")
+    run.declarations += dict.fromkeys(d for p in parts for d in p.declarations)
+
+
+def _serve(run: Run, ids: Sequence[str], limit: float, seen: Callable[[Result], None]) -> None:
     rest = list(ids)
     for _ in range(MOST_RESTARTS + 1):
         worker = _Worker(run.backend, rest)

@@ -27,6 +27,7 @@ from subtensor_conformance.cases import (
     reductions,
     second_order,
     shapes,
+    sizes,
     sorting,
     transactions,
     updates,
@@ -68,7 +69,7 @@ def corpus() -> tuple[Case, ...]:
     """All cases in order of area. Raises ValueError for an id that is used twice."""
     found: dict[str, Case] = {}
     for area, (_, _, make) in AREAS.items():
-        for case in chain(make(), edges.cases(area)):
+        for case in chain(make(), edges.cases(area), sizes.cases(area)):
             if case.id in found or case.area != area:
                 raise ValueError(f"case {case.id!r} of area {area!r}: the id is taken, or names another area")
             found[case.id] = case

@@ -10,7 +10,15 @@ from typing import Any
 
 from subtensor_conformance.case import Call, Case, Given, Value, array, given, state, value
 
-QUICK = {"steps/sgd", "steps/rowwise_adagrad", "edges/adam", "resume/momentum", "lazy/rmsprop"}
+QUICK = {
+    "steps/sgd",
+    "steps/rowwise_adagrad",
+    "edges/adam",
+    "resume/momentum",
+    "lazy/rmsprop",
+    "sizes/adagrad",
+    "sizes/adam",
+}
 """The others compile for seconds where compiling is dear."""
 RATE = 0.05
 IDS = value("int64", [1, 3, 1, -2])

@@ -11,7 +11,16 @@ from contextlib import contextmanager
 from subtensor import plugins
 from subtensor.errors import BackendNotFoundError
 from subtensor.plugins.hooks import hookimpl
-from subtensor_conformance.known_bad import conduct, curvature, optimizers, state, subsets, training, values
+from subtensor_conformance.known_bad import (
+    conduct,
+    curvature,
+    optimizers,
+    state,
+    subsets,
+    thresholds,
+    training,
+    values,
+)
 from subtensor_conformance.known_bad.altered import Altered
 from subtensor_conformance.known_bad.catalogue import ALL, KnownBad
 
@@ -65,6 +74,7 @@ __all__ = [
     "optimizers",
     "state",
     "subsets",
+    "thresholds",
     "training",
     "values",
 ]

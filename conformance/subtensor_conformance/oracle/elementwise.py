@@ -265,7 +265,7 @@ def where(condition: Any, x: Any, y: Any) -> Node:
 
 def _pair(x: Array, y: Array) -> Array:
     shape = broadcast(x.shape, y.shape)
-    return Array(x.dtype, (2, *shape), stretched(x, shape).data + stretched(y, shape).data)
+    return Array(x.dtype, (2, *shape), (*stretched(x, shape).data, *stretched(y, shape).data))
 
 
 @public("clip")

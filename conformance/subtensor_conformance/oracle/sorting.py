@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cmp_to_key
 from typing import Any
 
 from subtensor_conformance.oracle.nodes import Node, apply, as_node, public, together
@@ -10,14 +11,12 @@ from subtensor_conformance.oracle.values import Array, Number
 
 
 def _order(items: list[Number]) -> list[int]:
-    """Positions in ascending order of value, NaN last, ties in order of position: insertion sort."""
-    order: list[int] = []
-    for i, v in enumerate(items):
-        at = len(order)
-        while at and _before(v, items[order[at - 1]]):
-            at -= 1
-        order.insert(at, i)
-    return order
+    """Positions in ascending order of value, NaN last, ties in order of position."""
+
+    def compare(i: int, k: int) -> int:
+        return -1 if _before(items[i], items[k]) else 1 if _before(items[k], items[i]) else i - k
+
+    return sorted(range(len(items)), key=cmp_to_key(compare))
 
 
 def _before(a: Number, b: Number) -> bool:
@@ -41,9 +40,15 @@ def sort(x: Any, axis: int = -1) -> Node:
 def searchsorted(a: Any, v: Any, side: str = "left") -> Node:
     def run(a: Array, v: Array) -> Array:
         def place(value: Number) -> int:
-            if side == "left":
-                return sum(_before(x, value) for x in a.data)
-            return sum(not _before(value, x) for x in a.data)
+            low, high = 0, len(a.data)
+            while low < high:
+                middle = (low + high) // 2
+                x = a.data[middle]
+                if _before(x, value) if side == "left" else not _before(value, x):
+                    low = middle + 1
+                else:
+                    high = middle
+            return low
 
         return Array("int64", v.shape, tuple(place(value) for value in v.data))
 

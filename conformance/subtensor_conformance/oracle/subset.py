@@ -10,6 +10,7 @@ from subtensor_conformance.oracle import nodes
 from subtensor_conformance.oracle.index import Selection, select
 from subtensor_conformance.oracle.nodes import FUNCTIONS, Node, apply, as_node, cast, public
 from subtensor_conformance.oracle.values import Array, into, stretched
+from subtensor_conformance.sequences import Overlay, is_long
 
 _spelled: dict[Node, tuple[Node, Any, list[Node]]] = {}
 """For each ``x[key]``: x, the key with numbers in place of nodes, and the nodes."""
@@ -88,14 +89,14 @@ def getitem(x: Node, key: Any) -> Node:
     return node
 
 
-Change = Callable[[list[Any], int, Any, str], None]
+Change = Callable[[Any, int, Any, str], None]
 
 
-def _set(data: list[Any], place: int, value: Any, dtype: str) -> None:
+def _set(data: Any, place: int, value: Any, dtype: str) -> None:
     data[place] = value
 
 
-def _inc(data: list[Any], place: int, value: Any, dtype: str) -> None:
+def _inc(data: Any, place: int, value: Any, dtype: str) -> None:
     data[place] = into(dtype, (data[place] or value) if dtype == "bool" else data[place] + value)
 
 
@@ -106,10 +107,11 @@ def _write(change: Change, target: Node, value: Any) -> Node:
     def written(x: Array, y: Array, *arrays: Array) -> Array:
         chosen = _chosen(x.shape, template, arrays)
         y = _fitted(cast(y, x.dtype), chosen)
-        data = list(x.data)
+        long = is_long(x.data)
+        data: Any = Overlay(x.data) if long else list(x.data)
         for place, element in zip(chosen.places, y.data, strict=True):
             change(data, place, element, x.dtype)
-        return Array(x.dtype, x.shape, tuple(data))
+        return Array(x.dtype, x.shape, data if long else tuple(data))
 
     return apply(written, (x, y, *parts), (change.__name__, template))
 

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Number: TypeAlias = bool | int | float
 Shape: TypeAlias = tuple[int, ...]
@@ -26,14 +26,16 @@ class Array:
 
     dtype: str
     shape: Shape
-    data: tuple[Number, ...]
+    data: Sequence[Any]
 
     def item(self) -> Number:
         (value,) = self.data
-        return value
+        number: Number = value
+        return number
 
     def __getitem__(self, position: Sequence[int]) -> Number:
-        return self.data[ravel(position, self.shape)]
+        value: Number = self.data[ravel(position, self.shape)]
+        return value
 
 
 def make(dtype: str, shape: Sequence[int], data: Sequence[Number]) -> Array:
