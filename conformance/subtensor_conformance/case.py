@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from subtensor_conformance.sequences import Number as Number  # noqa: PLC0414  # cases take it from here
-from subtensor_conformance.sequences import Pattern
+from subtensor_conformance.oracle.sequences import Number as Number  # noqa: PLC0414  # cases take it from here
+from subtensor_conformance.oracle.sequences import Pattern
 
 SPEC_VERSION = 1
 """The version of the semantics that this suite describes."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from subtensor_conformance.case import Case, Value
-from subtensor_conformance.sequences import Overlay, Pattern
+from subtensor_conformance.oracle.sequences import Overlay, Pattern
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -10,7 +10,7 @@ from subtensor_conformance import oracle
 from subtensor_conformance.case import Call, Case, Value
 from subtensor_conformance.compare import Array, to_array
 from subtensor_conformance.oracle import nodes, subset
-from subtensor_conformance.sequences import is_long
+from subtensor_conformance.oracle.sequences import is_long
 
 
 def read(source: str, names: Mapping[str, Any]) -> Any:

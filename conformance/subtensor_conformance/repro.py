@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from subtensor_conformance.case import Case, Given, Value
 from subtensor_conformance.compare import Array, Bound
 from subtensor_conformance.expectation import Expectation
-from subtensor_conformance.sequences import Pattern
+from subtensor_conformance.oracle.sequences import Pattern
 
 HEAD = '''\
 """{id}

@@ -27,8 +27,8 @@ def judge(entry: KnownBad, report: Report) -> Verdict:
     failures = result.failures
     ran = len(result.results)
     own = [r for r in failures if r.state == entry.state and r.kind in entry.kinds]
-    if entry.tags:  # what is tagged "edges" has several things at once that are easily got wrong
-        stray = [r for r in failures if not set(case_of(r.id).tags) & {*entry.tags, "edges"}]
+    if entry.tags:  # what is tagged "edges" or "sizes" has several things at once that are easily got wrong
+        stray = [r for r in failures if not set(case_of(r.id).tags) & {*entry.tags, "edges", "sizes"}]
         if stray:
             return Verdict(
                 entry.name,

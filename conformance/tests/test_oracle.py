@@ -1,15 +1,23 @@
 """The oracle is independent, and says what NumPy's manual says."""
 
 import ast
+import math
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import subtensor_conformance.oracle as package
 from subtensor_conformance import oracle
+from subtensor_conformance.case import Value
+from subtensor_conformance.compare import to_array
+from subtensor_conformance.oracle import sorting
+from subtensor_conformance.oracle.sequences import Overlay, Pattern
 from subtensor_conformance.oracle.values import promote, promote_weak
+from subtensor_conformance.repro import _array
 
 FILES = sorted(Path(package.__file__).parent.glob("*.py"))
 
@@ -104,3 +112,67 @@ def test_a_repeated_expression_is_one_node():
     leaf, ids = oracle.Leaf("x"), oracle.Leaf("i")
     assert leaf[ids] is leaf[ids]
     assert leaf[ids] is not leaf[[0]]
+
+
+# --- what the oracle does not do by the plainest loop, against that loop
+
+
+def before(a, b):
+    return a < b or (math.isnan(b) and not math.isnan(a))
+
+
+def inserted(items):
+    """Positions in ascending order by insertion, NaN last, ties in order of position."""
+    order = []
+    for i, v in enumerate(items):
+        at = len(order)
+        while at and before(v, items[order[at - 1]]):
+            at -= 1
+        order.insert(at, i)
+    return order
+
+
+VALUES = st.one_of(st.integers(-3, 3), st.sampled_from([math.nan, math.inf, -math.inf, -0.0, 0.0, 0.5]))
+
+
+@given(st.lists(VALUES))
+def test_sorting_is_insertion_sort(items):
+    assert sorting._order(items) == inserted(items)
+
+
+@given(st.lists(VALUES), VALUES, st.sampled_from(["left", "right"]))
+def test_a_search_counts_what_stands_before(items, value, side):
+    items = [items[i] for i in inserted(items)]
+    a, v = oracle.Leaf("a"), oracle.Leaf("v")
+    values = {a: oracle.values.make("float64", (len(items),), items), v: oracle.values.make("float64", (), [value])}
+    found = oracle.evaluate(oracle.st.searchsorted(a, v, side), values).item()
+    due = [before(x, value) for x in items] if side == "left" else [not before(value, x) for x in items]
+    assert found == sum(due)
+
+
+@given(st.integers(0, 60), st.integers(1, 99), st.integers(1, 40), st.integers(0, 9), st.sampled_from([1, 8]))
+def test_a_pattern_is_its_formula_also_as_an_array_and_in_a_script(length, step, modulus, shift, divisor):
+    pattern = Pattern(length, step, modulus, shift, divisor)
+    due = [((k * step + k * k // 7) % modulus - shift) / divisor for k in range(length)]
+    assert list(pattern) == due
+    assert pattern[1:9:2] == tuple(due[1:9:2])
+    value = Value("float32", (length,), pattern)
+    np.testing.assert_array_equal(to_array(value), np.array(due, "float32"))
+    np.testing.assert_array_equal(eval(_array(value), {"np": np}), np.array(due, "float32"))
+
+
+@given(st.dictionaries(st.integers(0, 8), st.integers(50, 60)), st.dictionaries(st.integers(0, 8), st.integers(70, 80)))
+def test_what_is_written_over_stays_apart(first, second):
+    base = Pattern(9, 5, 7)
+    one = Overlay(base, first)
+    two = Overlay(one)
+    for k, v in second.items():
+        two[k] = v
+    plain = list(base)
+    for k, v in first.items():
+        plain[k] = v
+    assert list(one) == plain
+    for k, v in second.items():
+        plain[k] = v
+    assert list(two) == plain
+    np.testing.assert_array_equal(to_array(Value("int64", (9,), two)), plain)

@@ -9,8 +9,8 @@ from typing import Any
 from subtensor_conformance.oracle import nodes
 from subtensor_conformance.oracle.index import Selection, select
 from subtensor_conformance.oracle.nodes import FUNCTIONS, Node, apply, as_node, cast, public
+from subtensor_conformance.oracle.sequences import Overlay, is_long
 from subtensor_conformance.oracle.values import Array, into, stretched
-from subtensor_conformance.sequences import Overlay, is_long
 
 _spelled: dict[Node, tuple[Node, Any, list[Node]]] = {}
 """For each ``x[key]``: x, the key with numbers in place of nodes, and the nodes."""
