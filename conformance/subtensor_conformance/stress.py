@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from subtensor_conformance.compare import Array
+from subtensor_conformance.interrupts import Interrupt, function_of, prove, seen_through
 from subtensor_conformance.witness import Failure, Witness
 
 THREADS, ROUNDS = 4, 100
-NEAREST, SPREAD = 120, 40
-"""How many of the last moments of a call are tried one by one, and how many of those before."""
+NEAREST, SPREAD = 600, 200
+"""How many of the last moments of a call are tried one by one, and about how many of those before."""
+REACHED = 0.9
+"""The part of them that must be come by again when the call is made again."""
 
 _HERE = __name__.partition(".")[0]
 
@@ -62,36 +64,47 @@ def interrupted(
 ) -> None:
     """End a step at many moments, each of them an instruction of Python that the backend is at: what it updates must
     then hold the old values or the new ones, all together. before: the state before the last call, which is made again.
+
+    Raises Failure also where the interrupts do not reach those moments, so that nothing would be shown.
     """
+    prove()
     old = {name: (v.shape, v.tobytes()) for name, v in before.items()}
+    function = function_of(witness.executable)
+    own = _packages(type(witness.backend).__module__, None if function is None else function.__module__)
 
     def state() -> dict[str, Any]:
         return {name: ((v := s.get_value()).shape, v.tobytes()) for name, s in shared.items()}
 
-    def step(at: int) -> _Interrupt:
+    def step(at: int) -> Interrupt:
         for name, s in shared.items():
             s.set_value(before[name])
-        moments = _Interrupt(witness.backend, at)
+        moments = Interrupt(own, at)
         with np.errstate(), suppress(KeyboardInterrupt), moments.waiting():
             run(*(a.copy() for a in arguments))
         return moments
 
     witness.listens = False  # a ``with`` block that is divided may leave things as they were within
     try:
+        seen_through(step(-1), function)
         _at_each_moment(step, state, old)
     finally:
         witness.listens = True
 
 
-def _at_each_moment(
-    step: Callable[[int], _Interrupt], state: Callable[[], dict[str, Any]], old: dict[str, Any]
-) -> None:
+def _packages(*modules: str | None) -> set[str]:
+    """Where the code of these modules is: their packages, or in this suite's own folders."""
+    return {m.rpartition(".")[0] if m.startswith(_HERE) else m.partition(".")[0] for m in modules if m}
+
+
+def _at_each_moment(step: Callable[[int], Interrupt], state: Callable[[], dict[str, Any]], old: dict[str, Any]) -> None:
     """step: makes the call from the old state, ended at a moment, or not for -1. state: what the variables hold."""
     count = step(-1).passed
     new = state()
     first = max(0, count - NEAREST)
-    for at in [*range(0, first, max(1, first // SPREAD)), *range(first, count)]:
-        step(at)
+    tried = [*range(0, first, max(1, first // SPREAD)), *range(first, count)]
+    reached = 0
+    for at in tried:
+        reached += step(at).raised
         now = state()
         if now not in (old, new):
             each = [f"{n} is {'old' if now[n] == old[n] else 'new' if now[n] == new[n] else 'neither'}" for n in now]
@@ -99,40 +112,6 @@ def _at_each_moment(
     step(-1)
     if state() != new:
         raise Failure("torn", "after calls that were interrupted, the step gives something else")
-
-
-class _Interrupt:
-    """Raises KeyboardInterrupt at one of the instructions that a backend's own Python code comes by.
-
-    passed: how many there were.
-    """
-
-    def __init__(self, backend: Any, at: int) -> None:
-        module = type(backend).__module__
-        self.own = module.rpartition(".")[0] if module.startswith(_HERE) else module.partition(".")[0]
-        self.at = at
-        self.passed = 0
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        before = sys.gettrace()
-        sys.settrace(self._enter)
-        try:
-            yield
-        finally:
-            sys.settrace(before)
-
-    def _enter(self, frame: FrameType, _event: str, _arg: object) -> Any:
-        module = frame.f_globals.get("__name__") or ""
-        # Code that a backend generates has no module; nor has the frontend's own.
-        if f"{module}.".startswith(f"{self.own}.") or (not module and frame.f_code.co_filename != "<subtensor call>"):
-            frame.f_trace_opcodes = True
-            return self._step
-        return None
-
-    def _step(self, _frame: FrameType, event: str, _arg: object) -> Any:
-        if event == "opcode":
-            self.passed += 1
-            if self.passed - 1 == self.at:
-                raise KeyboardInterrupt
-        return self._step
+    if reached < REACHED * len(tried):
+        message = "the calls come by too few of the moments of the first one, so that little was shown"
+        raise Failure("moments", message, f"most of {len(tried)}", str(reached))

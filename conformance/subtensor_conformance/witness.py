@@ -28,14 +28,15 @@ class Failure(Exception):
 class Witness:
     """Stands for a backend, and counts how often it was asked to compile, and what it compiled to run.
 
-    fault: the first thing that was wrong with how it did so. listens: whether warnings and prints are looked at, which
-    other threads must not do at the same time.
+    executable: what it compiled last. fault: the first thing that was wrong with how it did so. listens: whether
+    warnings and prints are looked at, which other threads must not do at the same time.
     """
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
         self.compiled = 0
         self.ran = 0
+        self.executable: Any = None
         self.fault: Failure | None = None
         self.listens = True
 
@@ -46,6 +47,7 @@ class Witness:
         self.compiled += 1
         with self._listening():
             executable = self.backend.compile(program, **options)
+        self.executable = executable
 
         def run(inputs: Any, cells: Any) -> Any:
             self.ran += 1

@@ -20,6 +20,7 @@ def cases() -> Iterator[Case]:
         ("int64-wide", value("int64", [2**53 + 1, 2**53, 2**53 + 2, -(2**60)]), ("wide",)),
         ("bools", value("bool", [True, False, True, False]), ("ties",)),
         ("special", value("float64", [NAN, 1.0, -INF, NAN, INF, -2.0]), ("special values",)),
+        ("signed-zeros", value("float64", [0.0, -0.0, 1.0, -0.0, 0.0, -1.0, -0.0]), ("signed zeros", "ties")),
         ("one", value("float64", [4.0]), ()),
         ("empty", array("float64", (0,)), ("empty",)),
     )
@@ -41,7 +42,25 @@ def cases() -> Iterator[Case]:
         calls=(Call((long,)),),
         tags=("ties",),
     )
+    yield from _long_signed_zeros()
     yield from _searches()
+
+
+def _long_signed_zeros() -> Iterator[Case]:
+    """Long enough for vector units, which order what is equal as it suits them."""
+    data = tuple((0.0, -0.0, 1.0, -0.0, 0.0, -1.0, -0.0, -0.0, 0.0)[k * k % 31 % 9] for k in range(300))
+    for dtype in ("float64", "float32", "float16"):
+        for shape, axis in (((300,), 0), ((3, 100), 1), ((100, 3), 0)):
+            v = Value(dtype, shape, data)
+            yield Case(
+                f"sort/sort/long-signed-zeros/{dtype}/{'x'.join(map(str, shape))}",
+                (given("x", v),),
+                outputs=(f"st.sort(x, axis={axis})",),
+                calls=(Call((v,)),),
+                capability="float16" if dtype == "float16" else None,
+                tags=("signed zeros",),
+                quick=len(shape) == 1,
+            )
 
 
 def _searches() -> Iterator[Case]:

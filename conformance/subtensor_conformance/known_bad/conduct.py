@@ -114,6 +114,14 @@ def _one_by_one(execute: Executable, program: Program, make: Make) -> Executable
     return run
 
 
+def _takes_the_trace_function(execute: Executable, program: Program, make: Make) -> Executable:
+    def run(inputs: Any, cells: Any) -> Any:
+        sys.settrace(None)
+        return execute(inputs, cells)
+
+    return run
+
+
 def _refuses_late(execute: Executable, program: Program, make: Make) -> Executable:
     def run(inputs: Any, cells: Any) -> Any:
         raise Unsupported("float16")
@@ -134,6 +142,14 @@ known_bad(
     "transaction",
     "torn",
     around(_one_by_one),
+    "interrupted",
+)
+known_bad(
+    "trace-function-taken",
+    "removes the trace function by which it would be interrupted",
+    "transaction",
+    "moments",
+    around(_takes_the_trace_function),
     "interrupted",
 )
 known_bad(

@@ -62,9 +62,15 @@ def _unstable(x: Array, axis: int) -> Array:
     return n - 1 - np.argsort(np.flip(x, axis), axis=axis, kind="stable")
 
 
+def _zeros_by_sign(x: Array, axis: int) -> Array:
+    x = np.asarray(x)
+    positive_zero = (x == 0) & ~np.signbit(x) if x.dtype.kind == "f" else x == 0
+    return np.take_along_axis(x, np.lexsort((positive_zero, x), axis=axis), axis=axis)
+
+
 def _nan_first(x: Array, axis: int) -> Array:
     return (
-        np.sort(np.where(np.isnan(x), -np.inf, x), axis=axis)
+        np.sort(np.where(np.isnan(x), -np.inf, x), axis=axis, kind="stable")
         if np.asarray(x).dtype.kind == "f"
         else np.sort(x, axis=axis)
     )
@@ -278,6 +284,14 @@ known_bad(
 )
 known_bad(
     "argsort-unstable", "orders ties backwards", "sort", "value", lowering(argsort=_unstable), "ties|special values"
+)
+known_bad(
+    "sort-zeros-by-sign",
+    "sorts -0.0 before 0.0",
+    "sort",
+    "sign of zero",
+    lowering(sort=_zeros_by_sign),
+    "signed zeros",
 )
 known_bad("sort-nan-first", "sorts NaN to the front", "sort", "nan|value", lowering(sort=_nan_first), "special values")
 known_bad(

@@ -42,7 +42,7 @@ def _along(x: Any, axis: int | None, what: str) -> tuple[Variable, int]:
 
 @public
 def sort(x: Any, axis: int | None = -1) -> Variable:
-    """x in ascending order along `axis`, NaN last."""
+    """x in ascending order along `axis`, NaN last; stable: 0.0 and -0.0, which are equal, keep their order."""
     x, axis = _along(x, axis, "sort")
     return _sort(x, axis=axis)
 
