@@ -62,8 +62,8 @@ class Driver:
         cost = as_tensor(cost)
         if cost.ndim:
             raise OptimizerError(
-                f"{type(self).__name__}: the cost {cost.label} has {counted(cost.ndim, 'axis')}; expected a scalar: reduce "
-                "it with .sum() or .mean()"
+                f"{type(self).__name__}: the cost {cost.label} has {counted(cost.ndim, 'axis')}; expected a scalar: "
+                "reduce it with .sum() or .mean()"
             )
         space = self.space = RowSpace(cost, params, outputs)
         if not space.blocks:

@@ -137,9 +137,9 @@ def build(
 ) -> Updates:
     """The updates by which `rule` trains `params`.
 
-    cost_or_grads: a float scalar, or a list of gradients, one for each parameter and of its shape. params: shared variables
-    and subsets of their rows. Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what ``grad`` raises;
-    nothing is made then.
+    cost_or_grads: a float scalar, or a list of gradients, one for each parameter and of its shape. params: shared
+    variables and subsets of their rows. Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what
+    ``grad`` raises; nothing is made then.
     """
     s = _settings(rule, rate, step_count, options)
     nodes, places = resolve(params, dense=s.untouched == "dense")
@@ -172,14 +172,12 @@ def _refuse_lost_epsilon(where: str, rule: Rule, table: SharedVariable) -> None:
 
 def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> list[Variable]:
     if not nodes:
-        raise OptimizerError(
-            f"{where}: there are no parameters; expected a shared variable or a subset of one, or more"
-        )
+        raise OptimizerError(f"{where}: there are no parameters; expected shared variables and subsets of their rows")
     if isinstance(cost_or_grads, Variable):
         if cost_or_grads.ndim:
             raise OptimizerError(
-                f"{where}: the cost {cost_or_grads.label} has {counted(cost_or_grads.ndim, 'axis')}; expected a scalar: "
-                "reduce it with .sum() or .mean(), or write [g] if it is the gradient g"
+                f"{where}: the cost {cost_or_grads.label} has {counted(cost_or_grads.ndim, 'axis')}; expected a "
+                "scalar: reduce it with .sum() or .mean(), or write [g] if it is the gradient g"
             )
         result: list[Variable] = grad(cost_or_grads, list(nodes))
         return result

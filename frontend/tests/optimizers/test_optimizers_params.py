@@ -205,7 +205,7 @@ def test_a_cost_with_axes_is_no_gradient(name):
         with refused(OptimizerError, name, "the cost", "has 2 axes", "expected a scalar", "write .g. if it is"):
             make(t[i] ** 2, params, 0.1)
     for nothing in ((t[i] ** 2).sum(), []):
-        with refused(OptimizerError, name, "no parameters", "expected a shared variable"):
+        with refused(OptimizerError, name, "no parameters", "expected shared variables"):
             make(nothing, [], 0.1)
     assert make([2 * t[i]], [t[i]], 0.1)
 
