@@ -43,7 +43,7 @@ def root(x: Variable, axis: int) -> Root:
     return result
 
 
-_DEEPEST = 24
+_DEEPEST = 6
 """How many lengths may ask for one another before the last one is found first, by itself."""
 
 
