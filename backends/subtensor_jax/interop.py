@@ -16,6 +16,7 @@ from subtensor.graph.nodes import Variable
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import can_cast
 from subtensor.program.linear import build
+from subtensor.program.lowered import checked_lowerings
 from subtensor_jax.arithmetic import Array, dtype_of, full_like, where
 from subtensor_jax.binding import Binding
 from subtensor_jax.executable import apply_writes
@@ -41,6 +42,7 @@ class PureFunction:
         binding = Binding(program)
         self.program = program
         self.variables: tuple[SharedVariable, ...] = program.shared
+        lowerings = checked_lowerings(program, lowerings, plugins.lowering_owners("jax"))
         setting = Setting(binding, lowerings, strict, _no_rows)
         self.part = Part(setting, binding.stages[-1], program.outputs, writes=True)
         if binding.last or binding.stages[-1].host:

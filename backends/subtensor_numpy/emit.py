@@ -16,7 +16,16 @@ from subtensor.errors import Unsupported
 from subtensor.graph.indexing import Index, Ref, Slice
 from subtensor.program.linear import Instruction, Program, Write, commit
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
-from subtensor_numpy.lowerings import ELEMENTWISE, LOWERINGS, NEVER_IN_PLACE, SCIPY, UFUNCS, rows_at, special
+from subtensor_numpy.lowerings import (
+    ELEMENTWISE,
+    LOWERINGS,
+    NEVER_IN_PLACE,
+    SCIPY,
+    UFUNCS,
+    elements_at,
+    rows_at,
+    special,
+)
 from subtensor_numpy.runs import run_sums
 from subtensor_numpy.scatter import RowAdder, prepare, set_rows, signed
 from subtensor_numpy.workspace import Rooms, place, take_rows
@@ -310,7 +319,11 @@ def _subtensor(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
             return plain
         roomy = f"{e.bind('take_rows', take_rows)}({args[0]}, {args[1]}, {e.rooms.number(i)})"
         return f"{roomy} if {args[1]}.size >= {least} else {plain}"
-    return f"{args[0]}[{_key(e, index, ids)}]"
+    key = _key(e, index, ids)
+    several = [slot for _, slot in index.arrays if types[ids[slot]].ndim]
+    if len(several) > 1 and any(d in (None, 0) for slot in several for d in types[ids[slot]].shape):
+        return f"{e.bind('elements_at', elements_at)}({args[0]}, {key})"
+    return f"{args[0]}[{key}]"
 
 
 def _run_sums(e: Emitter, i: Instruction, args: Sequence[str]) -> str:

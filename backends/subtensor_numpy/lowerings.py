@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from subtensor_numpy.runs import row_numbers, run_starts, run_sums, spread_rows
+from subtensor_numpy.scatter import check_range
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -91,6 +92,19 @@ def special(name: str) -> Callable[..., Any]:
 def rows_at(x: Array, positions: Array) -> Array:
     """``x[positions]``. ``take`` is faster, but makes a copy of all of x first where x is a view with gaps."""
     return x.take(positions, 0) if x.flags.c_contiguous else x[positions]
+
+
+def elements_at(x: Array, key: tuple[Any, ...]) -> Any:
+    """``x[key]`` for several index arrays; raises IndexError for any position that is out of range.
+
+    NumPy looks at no position where the arrays broadcast to nothing.
+    """
+    found = x[key]
+    if not found.size:
+        for axis, part in enumerate(key):
+            if not isinstance(part, slice):
+                check_range(np.asarray(part), x.shape[axis])
+    return found
 
 
 def where(condition: Array, x: Array, y: Array) -> Any:

@@ -1,5 +1,6 @@
 """The emitted function: buffers, memory, warnings, and agreement with one instruction at a time."""
 
+import re
 import tracemalloc
 import warnings
 
@@ -157,3 +158,20 @@ def test_reading_rows_of_a_view_copies_no_more_than_the_rows(view):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100_000
+
+
+@pytest.mark.parametrize("rewrites", [True, False])
+@pytest.mark.parametrize(
+    ("i", "j", "text"),
+    [
+        ([9], [], "index 9 at position (0,) of i is out of bounds for axis 0 of x, which has size 4"),
+        ([], [3], "index 3 at position (0,) of j is out of bounds for axis 1 of x, which has size 3"),
+        ([], [-4], "index -4 at position (0,) of j is out of bounds for axis 1 of x, which has size 3"),
+    ],
+)
+def test_positions_that_broadcast_to_nothing_are_checked(i, j, text, rewrites):
+    x, rows, columns = st.matrix("x"), st.lvector("i"), st.lvector("j")
+    read = st.function([x, rows, columns], st.exp(x[rows, columns]) * 2, backend="numpy", rewrites=rewrites)
+    with pytest.raises(st.BoundsError, match=re.escape(text)):
+        read(np.zeros((4, 3)), i, j)
+    assert read(np.zeros((4, 3)), [3], []).shape == (0,)

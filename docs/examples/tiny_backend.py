@@ -59,26 +59,30 @@ def lengths(dims: Sequence[Array]) -> tuple[int, ...]:
     return tuple(int(d) for d in dims)
 
 
-def key(index: Index, inputs: Sequence[Array]) -> Any:
-    """The index as NumPy takes it, but for two things: it lets uint64 wrap, and writes in the order of index arrays."""
-    if any(i.dtype == np.uint64 and i.size and i.max() > np.iinfo(np.int64).max for i in inputs):
-        raise IndexError("position out of range")
+def key(x: Array, index: Index, inputs: Sequence[Array]) -> Any:
+    """The index of x as NumPy takes it, but for two things: it lets uint64 wrap and looks at no position where index
+    arrays broadcast to nothing; and it writes in the order of their memory.
+    """
+    for axis, slot in index.arrays:
+        ids, n = inputs[slot], x.shape[axis]
+        if ids.size and (ids.min() < -n or ids.max() >= n):
+            raise IndexError("position out of range")
     return index.key([np.asarray(i, order="C") for i in inputs])
 
 
 def subtensor(x: Array, *inputs: Array, index: Index) -> Any:
-    return x[key(index, inputs)]
+    return x[key(x, index, inputs)]
 
 
 def set_subtensor(x: Array, y: Array, *inputs: Array, index: Index) -> Array:
     result = x.copy()
-    result[key(index, inputs)] = y  # of several writes to one element, the last in C order stays
+    result[key(x, index, inputs)] = y  # of several writes to one element, the last in C order stays
     return result
 
 
 def inc_subtensor(x: Array, y: Array, *inputs: Array, index: Index) -> Array:
     result = x.copy()
-    np.add.at(result, key(index, inputs), y)  # every occurrence counts
+    np.add.at(result, key(x, index, inputs), y)  # every occurrence counts
     return result
 
 

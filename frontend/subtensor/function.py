@@ -36,6 +36,7 @@ from subtensor.program.calling import caller
 from subtensor.program.contract import Backend, Executable
 from subtensor.program.diagnosis import diagnose
 from subtensor.program.linear import VIEWS, Program, build
+from subtensor.program.lowered import checked_lowerings
 from subtensor.rewrites.engine import Selection, rewrite
 
 _AMBIGUOUS = -1
@@ -226,7 +227,8 @@ def function(
     changed = [(s, e) for (s, _), e in zip(pairs, graph[len(nodes) :], strict=True)]
     lowerings = plugins.lowerings(target.name)
     program = build(label, [s.variable for s in specs], outs, changed, {*target.operations, *lowerings}, target.name)
-    executable = target.compile(program, lowerings=lowerings)
+    checked = checked_lowerings(program, lowerings, plugins.lowering_owners(target.name))
+    executable = target.compile(program, lowerings=checked)
     warn_of_whole_tables(program, pairs, changed, outs)
     parameters = [Parameter(s, allow_input_downcast, label) for s in specs]
     return Function(label, parameters, program, executable, target, pack, (outs, changed), (nodes, pairs), selection)

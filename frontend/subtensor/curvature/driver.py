@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.curvature.space import RowSpace
-from subtensor.errors import DomainError, OptimizerError
+from subtensor.errors import DomainError, OptimizerError, counted
 from subtensor.function import Function, function
 from subtensor.graph.constants import as_tensor
 from subtensor.graph.nodes import Array, Input, Variable
@@ -59,7 +59,13 @@ class Driver:
     ) -> None:
         if isinstance(inputs, Variable) or not isinstance(inputs, Iterable):
             raise OptimizerError(f"{type(self).__name__}: inputs is {inputs!r}; expected a list of the cost's inputs")
-        space = self.space = RowSpace(as_tensor(cost), params, outputs)
+        cost = as_tensor(cost)
+        if cost.ndim:
+            raise OptimizerError(
+                f"{type(self).__name__}: the cost {cost.label} has {counted(cost.ndim, 'axis')}; expected a scalar: "
+                "reduce it with .sum() or .mean()"
+            )
+        space = self.space = RowSpace(cost, params, outputs)
         if not space.blocks:
             raise OptimizerError(
                 f"{type(self).__name__}: params is empty; expected shared variables and subsets of their rows"

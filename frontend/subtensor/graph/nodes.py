@@ -119,13 +119,15 @@ class Variable(Operators["Variable"]):
     type: dtype and static shape. name: free to set, for people and messages. Compared and hashed by identity.
     """
 
-    __slots__ = ("__weakref__", "_place", "inputs", "name", "op", "params", "type")
+    __slots__ = ("__weakref__", "_place", "inputs", "name", "op", "params", "roots", "type")
 
     op: Op | None
     inputs: tuple[Variable, ...]
     params: Params
     type: TensorType
     name: str | None
+    roots: tuple[Any, ...]
+    """What ``graph.lengths`` has found of each axis; empty before it has found anything."""
 
     def __init__(
         self,
@@ -140,6 +142,7 @@ class Variable(Operators["Variable"]):
         self.inputs = inputs
         self.params = params
         self.name = name
+        self.roots = ()
         self._place = _caller()
 
     @property

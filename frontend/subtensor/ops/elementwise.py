@@ -11,8 +11,9 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError
 from subtensor.graph.constants import as_tensor, constant, is_weak, promoted
+from subtensor.graph.lengths import root
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Op, Variable, Zero, call, define
-from subtensor.graph.operators import FUNCTIONS, public, publish
+from subtensor.graph.operators import public, publish
 from subtensor.graph.types import (
     TensorType,
     as_dtype,
@@ -101,8 +102,7 @@ def _never_stretched(axis: int, like: Variable, inputs: Sequence[Variable]) -> b
         return True
     if dim == 1:
         return False
-    length = FUNCTIONS["length"]
-    return all(i.type.shape[at] == 1 or length(i, at) is length(like, axis) for i, at in others)
+    return all(i.type.shape[at] == 1 or root(i, at) == root(like, axis) for i, at in others)
 
 
 # --- core: unary

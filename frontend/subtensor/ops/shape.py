@@ -8,6 +8,7 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.lengths import root
 from subtensor.graph.nodes import (
     DISCONNECTED,
     Argument,
@@ -46,19 +47,11 @@ _length = define("length", infer=_length_infer, vjp=lambda g, out, x, axis: (DIS
 def length(x: Any, axis: int) -> Variable:
     """The length of an axis as an int64 scalar: a constant where it is known, else read off as early as possible."""
     x = as_tensor(x)
-    while True:
-        dim = x.type.shape[axis]
-        if dim is not None:
-            return constant(dim)
-        if x.op is None or x.op.dims is None:
-            break
-        found = x.op.dims(axis, *x.inputs, **x.params)
-        if found is None:
-            break
-        if isinstance(found, Variable):
-            return found
-        x, axis = found
-    return _length(x, axis=axis)
+    axis = normalize_axis(axis, x.ndim, "length")
+    found = root(x, axis)
+    if isinstance(found, int):
+        return constant(found)
+    return found if isinstance(found, Variable) else _length(found[0], axis=found[1])
 
 
 def lengths(x: Variable) -> list[Variable]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
 
 from subtensor.calculus.grad import grad
-from subtensor.errors import OptimizerError, ShapeError
+from subtensor.errors import OptimizerError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.nodes import Array, Variable, call
 from subtensor.graph.shared import SharedVariable
@@ -137,9 +137,9 @@ def build(
 ) -> Updates:
     """The updates by which `rule` trains `params`.
 
-    cost_or_grads: a float scalar, or the gradients, one for each parameter and of its shape. params: shared variables
-    and subsets of their rows. Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what ``grad`` raises;
-    nothing is made then.
+    cost_or_grads: a float scalar, or a list of gradients, one for each parameter and of its shape. params: shared
+    variables and subsets of their rows. Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what
+    ``grad`` raises; nothing is made then.
     """
     s = _settings(rule, rate, step_count, options)
     nodes, places = resolve(params, dense=s.untouched == "dense")
@@ -171,15 +171,21 @@ def _refuse_lost_epsilon(where: str, rule: Rule, table: SharedVariable) -> None:
 
 
 def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> list[Variable]:
-    single = isinstance(cost_or_grads, Variable)
-    if single and not (cost_or_grads.ndim and len(nodes) == 1):
+    if not nodes:
+        raise OptimizerError(f"{where}: there are no parameters; expected shared variables and subsets of their rows")
+    if isinstance(cost_or_grads, Variable):
+        if cost_or_grads.ndim:
+            raise OptimizerError(
+                f"{where}: the cost {cost_or_grads.label} has {counted(cost_or_grads.ndim, 'axis')}; expected a "
+                "scalar: reduce it with .sum() or .mean(), or write [g] if it is the gradient g"
+            )
         result: list[Variable] = grad(cost_or_grads, list(nodes))
         return result
-    if not isinstance(cost_or_grads, Iterable):
+    if not isinstance(cost_or_grads, list | tuple):
         raise OptimizerError(
             f"{where}: the cost is {cost_or_grads!r}; expected a symbolic scalar, or a list of gradients"
         )
-    given = [as_tensor(g) for g in ([cost_or_grads] if single else cost_or_grads)]
+    given = [as_tensor(g) for g in cost_or_grads]
     if len(given) != len(nodes):
         raise OptimizerError(f"{where}: {len(given)} gradients for {len(nodes)} parameters; expected one each")
     checked = []

@@ -110,6 +110,12 @@ class PluginHost:
             every = (item for plugin in self._plugins.values() for item in plugin.lowerings.items())
             return {op: lowering for (target, op), lowering in every if target == backend}
 
+    def lowering_owners(self, backend: str) -> Mapping[str, str]:
+        """Say which plugin brought each of those lowerings, by op."""
+        with self._lock:
+            every = ((key, str(plugin.source)) for plugin in self._plugins.values() for key in plugin.lowerings)
+            return {op: source for (target, op), source in every if target == backend}
+
     # What there is
 
     def backends(self, *, load: bool = False) -> PluginTable[BackendInfo]:
@@ -335,6 +341,11 @@ def rewrites(backend: str) -> tuple[Rewrite, ...]:
 def lowerings(backend: str) -> Mapping[str, Lowering]:
     """Give the lowerings that loaded plugins add to a backend, by op."""
     return _HOST.lowerings(backend)
+
+
+def lowering_owners(backend: str) -> Mapping[str, str]:
+    """Say which plugin brought each lowering of a backend, by op."""
+    return _HOST.lowering_owners(backend)
 
 
 def reserve(*, ops: Iterable[str] = (), rewrites: Iterable[str] = ()) -> None:

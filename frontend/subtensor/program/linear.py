@@ -230,6 +230,9 @@ class _Builder:
 
     def _roots(self, node: Variable) -> frozenset[Variable]:
         """The nodes whose buffers `node` may share."""
+        found = self.roots.get(node)
+        if found is not None:
+            return found
         for n in toposort([node], stop=self.roots.__contains__):
             if n in self.roots:
                 continue

@@ -6,8 +6,11 @@ Every answer of True is a proof; False means only that none was found.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
+from subtensor.graph.constants import constant
+from subtensor.graph.lengths import Root, root
 from subtensor.graph.nodes import OPS, Constant, Variable, constant_node
 from subtensor.ops.elementwise import broadcast_length
 from subtensor.ops.shape import length
@@ -15,9 +18,6 @@ from subtensor.ops.subtensor import get_op, inc_op
 
 Uses = Callable[[Variable], int]
 """Tells how often a node is used."""
-
-_DEEPEST = 8
-"""How many ops deep a length is looked for."""
 
 # --- shapes
 
@@ -27,24 +27,48 @@ def is_elementwise(node: Variable) -> bool:
     return node.op is not None and node.op.dims is broadcast_length
 
 
-_lengths: WeakKeyDictionary[Variable, dict[int, Variable]] = WeakKeyDictionary()
+_ITSELF: Any = object()
+"""Stands for the root that is the very axis: a memo that held it would keep its node alive."""
+
+_roots: WeakKeyDictionary[Variable, dict[int, Any]] = WeakKeyDictionary()
+"""By node and axis, what ``root_of`` has found."""
 
 
-def length_of(x: Variable, axis: int, depth: int = 0) -> Variable:
+def root_of(x: Variable, axis: int) -> Root:
+    """What decides a length, as ``graph.lengths.root``, and also where several operands decide it in the same way."""
+    stack = [(x, axis)]
+    while stack:
+        place = node, at = stack[-1]
+        if at in _roots.get(node, ()):
+            stack.pop()
+            continue
+        found = root(node, at)
+        if isinstance(found, tuple):
+            places = _deciding(*found)
+            if len(places) > 1:
+                missing = [p for p in places if p[1] not in _roots.get(p[0], ())]
+                if missing:
+                    stack += missing
+                    continue
+                first, *others = (_noted(*p) for p in places)
+                if all(other == first for other in others):
+                    found = first
+        _roots.setdefault(node, {})[at] = _ITSELF if found == place else found
+        stack.pop()
+    return _noted(x, axis)
+
+
+def _noted(x: Variable, axis: int) -> Root:
+    found: Root = _roots[x][axis]
+    return (x, axis) if found is _ITSELF else found
+
+
+def length_of(x: Variable, axis: int) -> Variable:
     """The length of an axis, as ``ops.shape.length``, and also where several operands decide it in the same way."""
-    known = _lengths.get(x, {}).get(axis)
-    if known is not None:
-        return known
-    found = length(x, axis)
-    if found.op is _length_op and depth < _DEEPEST:
-        inner, at = found.inputs[0], found.params["axis"]
-        places = _deciding(inner, at)
-        if len(places) > 1:
-            first = length_of(*places[0], depth + 1)
-            if all(length_of(*p, depth + 1) is first for p in places[1:]):
-                found = first
-                _lengths.setdefault(x, {})[axis] = found
-    return found
+    found = root_of(x, axis)
+    if isinstance(found, Variable):
+        return found
+    return constant(found) if isinstance(found, int) else length(*found)
 
 
 _length_op = OPS["length"]
@@ -72,7 +96,7 @@ def same_length(x: Variable, i: int, y: Variable, j: int) -> bool:
     a, b = _certain(x, i), _certain(y, j)
     if a is not None and b is not None:
         return a == b
-    return a is None and b is None and (length(x, i) is length(y, j) or length_of(x, i) is length_of(y, j))
+    return a is None and b is None and (root(x, i) == root(y, j) or root_of(x, i) == root_of(y, j))
 
 
 def _certain(x: Variable, axis: int) -> int | None:

@@ -194,6 +194,22 @@ def test_one_parameter_twice():
         optimizers.sgd(cost + t[i, i].sum(), [t[i], t[i, i]], 0.1)
 
 
+OPTIMIZERS = [n for n in optimizers.__all__ if n not in ("Options", "Updates", "schedules")]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_cost_with_axes_is_no_gradient(name):
+    t, i = st.shared(W, "t"), st.lvector("i")
+    make = getattr(optimizers, name)
+    for params in ([t[i]], [t], [t[i], st.shared(1.0, "b")]):
+        with refused(OptimizerError, name, "the cost", "has 2 axes", "expected a scalar", "write .g. if it is"):
+            make(t[i] ** 2, params, 0.1)
+    for nothing in ((t[i] ** 2).sum(), []):
+        with refused(OptimizerError, name, "no parameters", "expected shared variables"):
+            make(nothing, [], 0.1)
+    assert make([2 * t[i]], [t[i]], 0.1)
+
+
 def test_gradients_that_do_not_fit():
     t, i = st.shared(W, "t"), st.lvector("i")
     with refused(OptimizerError, "2 gradients for 1 parameters"):
