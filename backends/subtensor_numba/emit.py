@@ -16,8 +16,8 @@ import numpy as np
 
 from subtensor.program.linear import Commit, Instruction, Program, Write
 from subtensor_numba import scalars
-from subtensor_numba.lengths import ONE, Lengths, Place
-from subtensor_numba.loops import Kernel, RowWrite, is_reduction, is_view
+from subtensor_numba.lengths import ONE, VIEWS, Lengths, Place
+from subtensor_numba.loops import Kernel, RowWrite
 from subtensor_numba.native import WHOLE, array, compiled
 from subtensor_numpy.emit import Emitter, Lowerings
 from subtensor_numpy.workspace import place
@@ -44,17 +44,15 @@ class Fused:
             i for i in program.instructions
             if i.op.name not in base.lowerings and i.out not in hidden and i.body is None and self._has_form(i)
         ]  # fmt: skip
-        self.lengths = Lengths(program, candidates, [(w.table, w.write) for w in self.writes])
-        self.writes = [w for w in self.writes if (w.table, w.write) in self.lengths.writes]
-        self.inside = dict(self.lengths.fitting)
-        self._drop_lonely_scalars()
         while True:
+            self.lengths = Lengths(program, candidates, [(w.table, w.write) for w in self.writes])
+            self.writes = [w for w in self.writes if (w.table, w.write) in self.lengths.writes]
+            self.inside = self.lengths.fitting
             self.stages = self._stages()
             lonely = [m for found in self.kernels().values() if not self._is_worthwhile(found) for m in found]
             if not lonely:
                 break
-            for m in lonely:
-                del self.inside[m.out]
+            candidates = [i for i in self.inside.values() if i not in lonely]
 
     def _row_writes(self) -> list[RowWrite]:
         found: list[RowWrite] = []
@@ -82,9 +80,14 @@ class Fused:
             return scalars.is_known(i.op.name, types, i.type) and (i.op.name not in scalars.SLOW or i.type.ndim < 2
                                                                   or self._is_reduced(i))  # fmt: skip
         if i.op.name == "subtensor":
-            return types[0].ndim > 1 and i.type.ndim > 1
+            shared = self.program.first_shared <= i.args[0] < self.program.first_constant
+            return shared or (types[0].ndim > 1 and i.type.ndim > 1)
         if i.op.name in ("sum", "prod", "max", "min"):
             return types[0].dtype != "bool"
+        if i.op.name == "copy" and any(r < self.program.first_constant for r in self.base.memory.roots[i.args[0]]):
+            return False  # it keeps what writes will change
+        if i.op.name == "einsum":
+            return i.type.dtype in scalars.FLOATS
         return bool(i.args) and (i.type.ndim > 0 or i.op.name in ("sum_to", "squeeze"))
 
     def _is_reduced(self, i: Instruction) -> bool:
@@ -96,14 +99,11 @@ class Fused:
             if m is None or slot in seen:
                 continue
             seen.add(slot)
-            if m.op.name == "sum":
+            if m.op.name in ("sum", "einsum"):
                 return True
-            if m.op.name in scalars.ELEMENTWISE or is_view(m, self.types):
-                stack += m.args[:1] if is_view(m, self.types) else m.args
+            if m.op.name in scalars.ELEMENTWISE or m.op.name in VIEWS or m.op.name == "sum_to":
+                stack += m.args[:1] if m.op.name in VIEWS or m.op.name == "sum_to" else m.args
         return False
-
-    def _drop_lonely_scalars(self) -> None:
-        """Numbers that no array goes into are left to NumPy."""
 
     def _stages(self) -> dict[int, int]:
         """Kernels and NumPy take turns: the turn at which each instruction finds what it needs."""
@@ -159,8 +159,8 @@ class Fused:
     def _is_worthwhile(self, members: Sequence[Instruction]) -> bool:
         if self.writes and any(self._feeds_writes(m.out) for m in members):
             return True
-        real = [m for m in members if not is_view(m, self.types) and m.type.ndim]
-        reductions = [m for m in members if is_reduction(m, self.types)]
+        real = [m for m in members if not self.lengths.is_view(m) and m.type.ndim]
+        reductions = [m for m in members if self.lengths.is_reduction(m)]
         return len({m.out for m in (*real, *reductions)}) >= FEWEST
 
     def _feeds_writes(self, slot: int) -> bool:
@@ -229,7 +229,7 @@ class FusedEmitter(Emitter):
         if writing is not None:
             found = members.get(writing, [])
             distinct = [w.write.inputs[0] for w in fused.writes if self._is_distinct(w.write.inputs[0])]
-            kernel = Kernel(program, fused.lengths, found, wanted.get(writing, ()), fused.writes, distinct)
+            kernel = Kernel(program, fused.lengths, found, wanted.get(writing, ()), fused.writes, distinct, self.memory.roots)
             self.last = self._call_of(kernel, final=True)
 
     def _writing_stage(self, last: int, numpy: Sequence[Instruction]) -> int | None:
@@ -283,7 +283,7 @@ class FusedEmitter(Emitter):
                 continue
             if m.op.name == "subtensor":
                 found.append(m)
-            elif is_view(m, self.program.types):
+            elif self.fused.lengths.is_view(m):
                 found.append(m)
                 stack.append(m.args[0])
         return found
@@ -367,6 +367,9 @@ class FusedEmitter(Emitter):
             signature.append(array(types[s].dtype, len(axes), writeable=True))
         for of in kernel.loose:
             arguments.append(self._length(of))
+            signature.append(WHOLE)
+        for slot, axis in kernel.assumed:
+            arguments.append(f"{self.slot(slot)}.shape[{axis}]")
             signature.append(WHOLE)
         run = self.bind("kernel", _Late(kernel.source, signature))
         retry = self.bind("retry", retried)

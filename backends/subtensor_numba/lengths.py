@@ -7,7 +7,7 @@ were broadcast. A kernel checks on each call what was assumed; where it does not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from subtensor.program.linear import Instruction, Program, Write
@@ -19,8 +19,10 @@ Place: TypeAlias = tuple[int, int]
 ONE: Place = (-1, -1)
 """Stands for an axis of length 1: its only position is 0."""
 
+VIEWS = frozenset({"copy", "expand_dims", "squeeze", "transpose", "broadcast_to", "fixed_shape", "spread_rows"})
+"""Ops whose result has the elements of the first argument. The result of ``copy`` is stored, as are all that leave."""
+
 REDUCTIONS = frozenset({"sum", "max", "min", "prod"})
-RESHAPING = frozenset({"expand_dims", "squeeze", "transpose", "broadcast_to", "fixed_shape"})
 
 
 class Lengths:
@@ -58,6 +60,42 @@ class Lengths:
     def length(self, of: Place) -> int | None:
         """The length that a class of axes has, where it is known before a call."""
         return self.known.get(self.find(of)) if of != ONE else 1
+
+    # --- what instructions do with axes
+
+    def is_view(self, i: Instruction) -> bool:
+        """Whether an instruction only shows the elements of its first argument in another arrangement."""
+        return i.op.name in VIEWS or (i.op.name == "sum_to" and not self._summed_axes(i))
+
+    def is_reduction(self, i: Instruction) -> bool:
+        """Whether an instruction sums over axes, or the like."""
+        if i.op.name == "einsum":
+            return bool(self.summed(i))
+        return i.op.name in REDUCTIONS or (i.op.name == "sum_to" and bool(self._summed_axes(i)))
+
+    def is_total(self, i: Instruction) -> bool:
+        """Whether an instruction sums over rows."""
+        return i.op.name != "einsum" and self.is_reduction(i) and 0 in self._summed_axes(i)
+
+    def summed(self, i: Instruction) -> tuple[Place, ...]:
+        """The axes that a reduction sums over."""
+        if i.op.name == "einsum":
+            *terms, out = einsum_terms(i)
+            labels = {label: place for t, a in zip(terms, i.args, strict=True) for label, place in zip(t, self.axes(a), strict=True)}
+            return tuple(place for label, place in labels.items() if label not in out)
+        axes = self.axes(i.args[0])
+        return tuple(axes[k] for k in self._summed_axes(i))
+
+    def _summed_axes(self, i: Instruction) -> tuple[int, ...]:
+        if i.op.name != "sum_to":
+            axes: tuple[int, ...] = i.params["axes"]
+            return axes
+        x, out = self.program.types[i.args[0]], i.type
+        shift = x.ndim - out.ndim
+        lead = tuple(range(shift))
+        return lead + tuple(k for k in range(shift, x.ndim) if out.shape[k - shift] == 1 and x.shape[k] != 1)
+
+    # --- which are equal
 
     def find(self, place: Place) -> Place:
         """What stands for the length of an axis."""
@@ -166,10 +204,12 @@ class Lengths:
             return self._aligned(x, [k for k in range(ndim) if k not in gone], out)
         if name == "transpose":
             return self._aligned(x, i.params["axes"], out)
-        if name == "fixed_shape":
+        if name in ("fixed_shape", "copy"):
             return [((x, k), (out, k)) for k in range(ndim) if not self._is_one(x, k) and not self._is_one(out, k)]
         if name in ("broadcast_to", "sum_to"):
             return self._stretched(i)
+        if name == "einsum":
+            return self._contracted(i)
         if name == "run_sums":
             pairs = [((x, k), (out, k)) for k in range(1, ndim) if not self._is_one(x, k)]
             _, order, starts = i.args
@@ -177,6 +217,22 @@ class Lengths:
                 return None
             return [*pairs, ((x, 0), (order, 0)), ((out, 0), (starts, 0))]
         return None
+
+    def _contracted(self, i: Instruction) -> list[tuple[Place, Place]] | None:
+        """``einsum`` with a row of the result for each row of the arguments; others are matrix products."""
+        a, b, out = einsum_terms(i)
+        if not out or not (a[:1] == b[:1] == out[0]):
+            return None
+        first: dict[str, Place] = {}
+        pairs: list[tuple[Place, Place]] = []
+        for term, slot in ((out, i.out), (a, i.args[0]), (b, i.args[1])):
+            for axis, label in enumerate(term):
+                place = first.setdefault(label, (slot, axis))
+                if self._is_one(*place) != self._is_one(slot, axis):
+                    return None
+                if place != (slot, axis) and not self._is_one(slot, axis):
+                    pairs.append((place, (slot, axis)))
+        return None if self._is_one(i.out, 0) else pairs
 
     def _stretched(self, i: Instruction) -> list[tuple[Place, Place]] | None:
         """``broadcast_to`` and ``sum_to``: lengths that are read off other slots."""
@@ -207,12 +263,8 @@ class Lengths:
         return pairs
 
 
-def summed_axes(i: Instruction, types: Sequence[Mapping[str, object]] | Sequence[object]) -> tuple[int, ...]:
-    """The axes of the argument that a reduction, or ``sum_to``, sums over."""
-    if i.op.name != "sum_to":
-        axes: tuple[int, ...] = i.params["axes"]
-        return axes
-    x, out = types[i.args[0]], types[i.out]
-    shift = x.ndim - out.ndim  # type: ignore[union-attr]
-    lead = tuple(range(shift))
-    return lead + tuple(k for k in range(shift, x.ndim) if out.shape[k - shift] == 1 and x.shape[k] != 1)  # type: ignore[union-attr]
+def einsum_terms(i: Instruction) -> tuple[str, str, str]:
+    """The labels of both arguments and of the result of ``einsum``."""
+    terms, out = i.params["spec"].split("->")
+    a, b = terms.split(",")
+    return a, b, out

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from subtensor.program.linear import Instruction, Program, Write
 from subtensor_numba import scalars
-from subtensor_numba.lengths import ONE, REDUCTIONS, Lengths, Place, summed_axes
+from subtensor_numba.lengths import ONE, Lengths, Place
 
 BLOCK = 128
 """Rows whose sum is added up before it goes to the total: so rounding errors do not grow with the number of rows."""
@@ -75,7 +75,7 @@ class Pass:
 class Kernel:
     """One kernel. members: instructions in order. wanted: slots that something else needs. writes: in order.
 
-    distinct: slots of row numbers that are known to be distinct.
+    distinct: slots of row numbers that are known to be distinct. roots: for each slot, those whose memory it may share.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Kernel:
         wanted: Iterable[int],
         writes: Sequence[RowWrite] = (),
         distinct: Iterable[int] = (),
+        roots: Mapping[int, frozenset[int]] | None = None,
     ) -> None:
         self.program, self.lengths = program, lengths
         self.types = program.types
@@ -93,7 +94,8 @@ class Kernel:
         self.wanted = [s for s in dict.fromkeys(wanted) if s in self.members]
         self.writes = list(writes)
         self.distinct = frozenset(distinct)
-        self.spaces: dict[int, tuple[Place, ...]] = {}
+        self.roots = roots or {}
+        self.spaces: dict[tuple[int, Place | None], tuple[Place, ...]] = {}
         self.phases: dict[int, int] = {}
         self.buffers: dict[int, tuple[Place, ...]] = {}  # stored slots, and the axes of the arrays that hold them
         self.scratch: dict[int, tuple[Place, ...]] = {}
@@ -110,7 +112,7 @@ class Kernel:
         """The slot whose elements a slot shows in another arrangement."""
         while True:
             i = self.members.get(slot)
-            if i is None or not is_view(i, self.types):
+            if i is None or not self.lengths.is_view(i):
                 return slot
             slot = i.args[0]
 
@@ -119,7 +121,7 @@ class Kernel:
         return i is not None and i.op.name != "subtensor"
 
     def _is_total(self, i: Instruction) -> bool:
-        return is_reduction(i, self.types) and 0 in summed_axes(i, self.types)
+        return self.lengths.is_total(i)
 
     def rows_of(self, i: Instruction) -> Place | None:
         """Over what rows an instruction is computed."""
@@ -136,20 +138,20 @@ class Kernel:
         i = self.members.get(slot)
         if i is None or i.op.name in ("subtensor", "run_sums"):
             return self._inner(slot, rows)
-        known = self.spaces.get(slot)
+        known = self.spaces.get((slot, rows))
         if known is None:
             taken = [a for arg in self.lengths.taken(i) for a in self._space(arg, rows)]
-            if is_reduction(i, self.types):
-                gone = {self.lengths.axes(i.args[0])[k] for k in summed_axes(i, self.types)}
+            if self.lengths.is_reduction(i):
+                gone = self.lengths.summed(i)
                 taken = [a for a in taken if a not in gone]
-            known = self.spaces[slot] = tuple(a for a in self._inner(slot, rows) if a in taken)
+            known = self.spaces[slot, rows] = tuple(a for a in self._inner(slot, rows) if a in taken)
         return known
 
     # --- passes
 
     def _plan(self) -> None:
         computed = [
-            i for i in self.members.values() if i.op.name != "subtensor" and not is_view(i, self.types)
+            i for i in self.members.values() if i.op.name != "subtensor" and not self.lengths.is_view(i)
         ]
         self._order(computed)
         steps: dict[tuple[int, Place | None], list[Step]] = {}
@@ -162,14 +164,14 @@ class Kernel:
                 elif self.phases[source] != phase or not self._together(source, i):
                     self._keep(source, self.rows_of(self.members[source]))
             space = self._space(i.out, rows)
-            if is_reduction(i, self.types):
-                gone = [self.lengths.axes(i.args[0])[k] for k in summed_axes(i, self.types)]
-                space = (*space, *(a for a in self._inner(i.args[0], rows) if a in gone and a not in space))
+            if self.lengths.is_reduction(i):
+                gone = [a for a in self.lengths.summed(i) if a not in (ONE, rows)]
+                space = (*space, *(a for a in gone if a not in space))
             steps.setdefault((phase, rows), []).append(Step("compute", i.out, space, i))
         for slot in self.wanted:
             if not self.types[slot].ndim or not (slot in self.phases and self._is_total(self.members[slot])):
                 self._keep(slot, None, self.lengths.axes(slot))
-        last = max(self.phases.values(), default=-1) + 1
+        last = max(self.phases.values(), default=0) + 1
         self._plan_writes(steps, last)
         self._plan_stores(steps)
         for (_, rows), found in sorted(steps.items(), key=lambda item: (item[0][0], str(item[0][1]))):
@@ -245,7 +247,7 @@ class Kernel:
             leaves = self._recomputed(w, rows, written)
             if leaves is None:
                 source = self.resolved(w.write.value)
-                if self._is_computed(source) or (source in self.members and self.members[source].args[0] in written):
+                if self._is_computed(source) or (source in self.members and self._shows(source, written)):
                     self._keep(source, self.rows_of(self.members[source]))
                 leaves = [source]
             for leaf in leaves:
@@ -278,13 +280,16 @@ class Kernel:
         rows, phase = self.rows_of(made), self.phases[source]
         if self._is_total(made) or rows != self.lengths.axes(ids)[0]:
             return None
-        readers = [m for m in self.members.values() if w.table in m.args]
+        readers = [
+            m for m in self.members.values()
+            if any(w.table in self.roots.get(a, frozenset((a,))) for a in m.args if a not in self.members)
+        ]  # fmt: skip
         for reader in readers:
             if reader.op.name != "subtensor" or reader.args[0] != w.table:
                 return None
             same = reader.args[1] == ids
             for user in self.members.values():
-                takes = not (user.op.name == "subtensor" or is_view(user, self.types)) and any(
+                takes = not (user.op.name == "subtensor" or self.lengths.is_view(user)) and any(
                     self.resolved(a) == reader.out for a in self.lengths.taken(user)
                 )
                 if takes and not (self.phases[user.out] < phase or (same and self.phases[user.out] == phase)):
@@ -302,12 +307,16 @@ class Kernel:
             for o in waiting:
                 if o.table != w.table:
                     leaves = self._recomputed(o, self.lengths.axes(o.write.inputs[0])[0], ())
-                    read = [self.members[x].args[0] for x in leaves or () if x in self.members
-                            and not self._is_computed(x)]  # fmt: skip
-                    harmed |= w.table in read
+                    harmed |= any(self._shows(x, (w.table,)) for x in leaves or () if not self._is_computed(x))
             if not harmed:
                 return w
         return waiting[0]
+
+    def _shows(self, slot: int, tables: Iterable[int]) -> bool:
+        """Whether what is read for a slot may lie in one of some tables."""
+        member = self.members.get(slot)
+        home = slot if member is None else member.args[0]
+        return not self.roots.get(home, frozenset((home,))).isdisjoint(tables)
 
     def _recomputed(self, w: RowWrite, rows: Place | None, written: Iterable[int]) -> list[int] | None:
         """From what to compute a written value again, row by row: where all of that is smaller, as in outer products."""
@@ -325,7 +334,7 @@ class Kernel:
                 continue
             if whole and (i is not None or space):
                 return None
-            if i is not None and not self._is_computed(slot) and i.args[0] in written:
+            if not self._is_computed(slot) and self._shows(slot, written):
                 return None
             if i is not None and self._is_computed(slot) and self.rows_of(i) != rows and not self._is_total(i):
                 return None
@@ -365,10 +374,25 @@ class Kernel:
         arrays = list(self.arrays)
         self.inputs = arrays
         names = [f"v{s}" for s in arrays] + [f"b{s}" for s in self.buffers] + [f"s{s}" for s in self.scratch]
+        self.assumed = self._assumed()
         lines = [*self._guards(arrays), *checks, "if checking:", "    return 0", *body, "return 0"]
         self.loose = [place for place, name in self.classes.items() if not self._is_read_off(place, arrays)]
         names += [self.classes[p] for p in self.loose]
+        names += [f"m{k}" for k in range(len(self.assumed))]
         return f"def kernel({', '.join([*names, 'checking'])}):\n" + "".join(f"    {line}\n" for line in lines)
+
+    def _assumed(self) -> list[Place]:
+        """Axes of slots from outside of which members only take the length."""
+        found: dict[Place, None] = {}
+        for m in self.members.values():
+            if m.op.name == "spread_rows":
+                found.update(((m.args[1], k), None) for k in range(m.type.ndim))
+            if m.op.name in ("broadcast_to", "sum_to"):
+                for a in m.args[1:]:
+                    of = self.lengths.made.get(a)
+                    if of is not None and of.op.name == "length":
+                        found[of.args[0], of.params["axis"]] = None
+        return [p for p in found if p[0] not in self.lengths.fitting and self.types[p[0]].shape[p[1]] is None]
 
     def _is_read_off(self, place: Place, arrays: Sequence[int]) -> bool:
         return any(place in self.lengths.axes(s) for s in arrays)
@@ -378,6 +402,9 @@ class Kernel:
         lines: list[str] = []
         named: set[Place] = set()
         shared = range(self.program.first_shared, self.program.first_constant)
+        for axes in (*self.buffers.values(), *self.scratch.values(), map(self.lengths.find, self.assumed)):
+            for place in axes:
+                self.length(place)
         for s in arrays:
             axes = self.lengths.axes(s)
             for k, place in enumerate(axes):
@@ -397,9 +424,14 @@ class Kernel:
             for k in reversed(range(len(axes))):
                 lines.append(f"if v{s}.shape[{k}] != 1 and v{s}.strides[{k}] != {step}: return 1")
                 step = f"{step} * v{s}.shape[{k}]"
+        for k, place in enumerate(self.assumed):
+            lines.append(f"if m{k} != {self.length(self.lengths.find(place))}: return 1")
+        for prefix, kept in (("b", self.buffers), ("s", self.scratch)):
+            for s, axes in kept.items():
+                lines += [f"if {prefix}{s}.shape[{k}] != {self.length(a)}: return 1" for k, a in enumerate(axes)]
         for place in [p for p in self.classes if self.lengths.length(p) is None]:
             nonempty = any(
-                m.op.name in ("max", "min") and place in [self.lengths.axes(m.args[0])[k] for k in m.params["axes"]]
+                m.op.name in ("max", "min") and place in self.lengths.summed(m)
                 for m in self.members.values()
             )
             if nonempty:
@@ -424,17 +456,6 @@ class Kernel:
                 "if bad: return 1",
             ]
         return lines
-
-
-def is_view(i: Instruction, types: Sequence[object]) -> bool:
-    """Whether a member only shows another value's elements."""
-    if i.op.name == "sum_to":
-        return not summed_axes(i, types)
-    return i.op.name in ("expand_dims", "squeeze", "transpose", "broadcast_to", "fixed_shape", "spread_rows")
-
-
-def is_reduction(i: Instruction, types: Sequence[object]) -> bool:
-    return i.op.name in REDUCTIONS or (i.op.name == "sum_to" and bool(summed_axes(i, types)))
 
 
 def _size(dtype: str) -> int:
@@ -487,7 +508,7 @@ class PassWriter:
                 if made is None:
                     continue
                 whole = made.instruction is not None and (
-                    is_reduction(made.instruction, self.k.types) or made.instruction.op.name == "run_sums"
+                    self.k.lengths.is_reduction(made.instruction) or made.instruction.op.name == "run_sums"
                 )
                 earliest = max(earliest, made.nest + (1 if whole or set(made.space) != set(step.space) else 0))
             if step.write is not None:
@@ -522,8 +543,9 @@ class PassWriter:
 
     def _order(self, step: Step) -> tuple[Place, ...]:
         """Loops in the order of memory: as the axes of the largest array in them stand."""
-        if step.instruction is not None and is_reduction(step.instruction, self.k.types):
-            inner = [a for a in self.k.lengths.axes(step.instruction.args[0]) if a in step.space]
+        if step.instruction is not None and self.k.lengths.is_reduction(step.instruction):
+            widest = max(step.instruction.args, key=lambda a: self.k.types[a].ndim)
+            inner = [a for a in self.k.lengths.axes(widest) if a in step.space]
             return (*inner, *(a for a in step.space if a not in inner))
         return step.space
 
@@ -587,10 +609,8 @@ class PassWriter:
         return name
 
     def _moved(self, slot: int) -> bool:
-        """Whether a gathered value was stored because its table has changed meanwhile."""
-        table = self.k.members[slot].args[0]
-        earlier = self.k.passes[: self.number]
-        return slot in self.k.buffers and any(s.write is not None and s.write.table == table for p in earlier for s in p.steps)
+        """Whether a gathered value was stored by an earlier pass, since when its table may have changed."""
+        return any(s.kind == "store" and s.slot == slot for p in self.k.passes[: self.number] for s in p.steps)
 
     def _gathered(self, i: Instruction, nest: Nest) -> str:
         k = self.k
@@ -636,9 +656,9 @@ class PassWriter:
     def _emit(self, step: Step) -> None:
         nest = self.nests[step.nest]
         if step.kind == "store":
-            value = self.value(step.slot, nest)
             axes = self.k.buffers[step.slot]
             if step.slot not in self.made or not self._is_accumulated(step.slot):
+                value = self.value(step.slot, nest)
                 nest.before[nest.depth(a for a in axes if a not in (ONE, self.rows))].append(
                     f"{self.at(f'b{step.slot}', axes)} = {value}"
                 )
@@ -650,11 +670,12 @@ class PassWriter:
         assert i is not None
         if i.op.name == "run_sums":
             self._run_sums(i, nest)
-        elif is_reduction(i, self.k.types):
+        elif self.k.lengths.is_reduction(i):
             self._reduction(i, step, nest)
         else:
             types = [self.k.types[a] for a in i.args]
-            text = scalars.expression(i.op.name, [self.value(a, nest) for a in i.args], types, i.type)
+            op = "multiply" if i.op.name == "einsum" else i.op.name
+            text = scalars.expression(op, [self.value(a, nest) for a in i.args], types, i.type)
             lines = nest.before[nest.depth(step.space)]
             lines.append(f"x{i.out} = {text}")
             nest.here[i.out] = f"x{i.out}"
@@ -662,7 +683,10 @@ class PassWriter:
                 lines.append(f"{self.at(f's{i.out}', self.k.scratch[i.out])} = x{i.out}")
 
     def _is_accumulated(self, slot: int) -> bool:
-        return False
+        """Whether what computes a value puts it where it is stored."""
+        i = self.made[slot].instruction
+        assert i is not None
+        return bool(self._result_space(slot)) and (i.op.name == "run_sums" or self.k.lengths.is_reduction(i))
 
     def _write(self, w: RowWrite, nest: Nest) -> None:
         value = self.value(w.write.value, nest)
@@ -682,7 +706,8 @@ class PassWriter:
             k.arrays.setdefault(slot)
         space = nest.space
         zero = scalars.start("sum", i.type.dtype)
-        target = self.at(f"s{i.out}", space)
+        stored = self._is_buffered(i.out)
+        target = self.at(f"b{i.out}", k.buffers[i.out]) if stored else self.at(f"s{i.out}", space)
         source = k.resolved(x)
         if source in k.buffers:
             axes, name = k.buffers[source], f"b{source}"
@@ -699,7 +724,8 @@ class PassWriter:
             f"high = v{starts}[{self.row} + 1] if {self.row} + 1 < {count} else {total}",
         ]
         if space:
-            k.scratch[i.out] = space
+            if not stored:
+                k.scratch[i.out] = space
             lines += _loops(self, space, [f"{target} = {element}"], ["o = int64(v{}[low])".format(order)])
             add = f"{target} += {element}" if i.type.dtype in scalars.FLOATS else f"{target} = {i.type.dtype}({target} + {element})"
             lines += ["for j in range(low + 1, high):", f"    o = int64(v{order}[j])"]
@@ -710,11 +736,12 @@ class PassWriter:
 
     def _reduction(self, i: Instruction, step: Step, nest: Nest) -> None:
         k = self.k
-        name = "sum" if i.op.name == "sum_to" else i.op.name
+        name = "sum" if i.op.name in ("sum_to", "einsum") else i.op.name
         dtype = i.type.dtype
-        value = self.value(i.args[0], nest)
-        axes = k.lengths.axes(i.args[0])
-        gone = [axes[n] for n in summed_axes(i, k.types) if axes[n] not in (ONE, self.rows)]
+        value = " * ".join(self.value(a, nest) for a in k.lengths.taken(i))
+        if dtype not in scalars.FLOATS:
+            value = f"{dtype}({value})"
+        gone = [a for a in k.lengths.summed(i) if a not in (ONE, self.rows)]
         left = [a for a in nest.space if a not in gone]
         total = k._is_total(i)
         first = scalars.start(name, dtype)
