@@ -44,6 +44,7 @@ class NumpyBackend:
     """Runs programs with NumPy, and SciPy for some special functions and for adding rows."""
 
     name = "numpy"
+    label = "NumPy"
     spec_version = SPEC_VERSION
     capabilities = CAPABILITIES
     operations = OPERATIONS
@@ -57,8 +58,8 @@ class NumpyBackend:
         """
         if taken := sorted(OPERATIONS & set(lowerings)):
             names = ", ".join(taken)
-            raise PluginError(f"the NumPy backend lowers {names} itself; a plugin's lowering cannot replace it")
-        function = Emitter(program, lowerings).function()
+            raise PluginError(f"the {self.label} backend lowers {names} itself; a plugin's lowering cannot replace it")
+        function = self.function(program, lowerings)
 
         def run(inputs: tuple[Array, ...], cells: tuple[Cell, ...]) -> tuple[Array, ...]:
             if _inside.get():  # a lowering that itself calls a compiled function: a context is entered only once
@@ -68,6 +69,10 @@ class NumpyBackend:
 
         run.source = function.source  # type: ignore[attr-defined]  # for those who want to read it
         return run
+
+    def function(self, program: Program, lowerings: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
+        """The function ``(inputs, cells) -> outputs`` of a program."""
+        return Emitter(program, lowerings).function()
 
     def from_numpy(self, value: Array) -> Array:
         return np.array(value, order="C")
