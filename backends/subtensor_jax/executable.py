@@ -20,8 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subtensor.graph.shared import Cell
-from subtensor.program.linear import Commit, Instruction, Program, commit
+from subtensor.graph.cells import Cell, commit
+from subtensor.program.linear import Commit, Instruction, Program
 from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Positions, Stage
 from subtensor_jax.interrupts import deferred_interrupts

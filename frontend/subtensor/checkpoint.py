@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import CheckpointError, Unsupported
+from subtensor.graph.cells import commit
 from subtensor.graph.nodes import Array
 from subtensor.graph.shared import SharedVariable
-from subtensor.program.linear import commit
 
 _RESERVED = "__metadata__"
 """A key of safetensors' header that is no variable's name."""
@@ -68,8 +68,7 @@ def load(path: str | os.PathLike[str], variables: Any) -> None:
     cells = [s.cell for s in named.values()]
     with _locked(named):
         for cell in cells:
-            if cell.home is not None:
-                cell.data, cell.home = cell.read(), None  # the same value in NumPy's form
+            cell.put(np.array(cell.read()) if cell.start is None else None, None)  # the same value in NumPy's form
         commit(cells, values)
 
 
