@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from subtensor.graph.cells import Cell, commit
+from subtensor.graph.interrupts import deferred_interrupts
 from subtensor.program.linear import Commit, Instruction, Program
 from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Positions, Stage
-from subtensor_jax.interrupts import deferred_interrupts
 from subtensor_jax.jitting import Jitted, Work
 from subtensor_jax.packing import Layout, Outputs, layout_of, packed
 from subtensor_jax.positions import prepared

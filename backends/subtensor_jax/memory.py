@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from subtensor_jax.interrupts import deferred_interrupts
+from subtensor.graph.interrupts import deferred_interrupts
 from subtensor_jax.pages import LARGE_FROM, enlarge_pages
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, count, repeat
 from operator import call as invoke
@@ -113,8 +113,11 @@ class Cell:
             return
         if self.start is not None:
             self.put(self.start.make(home), home)
-        elif self.is_numpy and is_in_place(home):
-            self.home = home
+        elif is_in_place(home):
+            if self.is_numpy:
+                self.home = home
+            else:
+                self.put(self.read(), home)
         elif self.keeper is not None:
             raise StoreError(
                 f"the value lies in {self.keeper.where}, where the backend {home.name!r} cannot write; use the backend "
@@ -133,12 +136,44 @@ class Cell:
 
     def read(self) -> Array:
         """The value as a NumPy array: the state itself where it is one, else a copy."""
-        if self.start is not None:
-            self.put(self.start.make(None), None)
+        self.settle()
         if self.is_numpy or self.home is None:
             value: Array = self.data
             return value
         return self.home.to_numpy(self.data)
+
+    def settle(self) -> None:
+        """Make the first value, if that has not been done. The caller holds the lock."""
+        if self.start is not None:
+            self.put(self.start.make(None), None)
+
+    def pieces(self, start: int, stop: int, step: int) -> Iterator[Array]:
+        """Rows as NumPy arrays, `step` at a time: views of the state where they can be. The caller holds the lock."""
+        read: Any = None if self.is_numpy else getattr(self.home, "read_rows", None)
+        whole: Any = self.read() if read is None else None
+        for low in range(start, stop, step):
+            high = min(stop, low + step)
+            yield read(self.data, low, high) if read is not None else whole[low:high]
+
+    def write(self, start: int, rows: Array) -> None:
+        """Replace some rows, in the memory where they are. The caller holds the lock, and has told the keeper."""
+        if self.is_numpy:
+            self.data[start : start + len(rows)] = rows
+            return
+        write: Any = getattr(self.home, "write_rows", None)
+        if write is None:
+            whole = np.array(self.read())
+            whole[start : start + len(rows)] = rows
+            self.put(whole, None)
+        else:
+            self.data = write(self.data, start, rows)
+
+    def write_all(self, start: int, value: Array) -> None:  # noqa: ARG002  # as ``write``
+        """Replace a value without axes. The caller holds the lock, and has told the keeper."""
+        if self.is_numpy:
+            self.data[...] = value
+        else:
+            self.put(value, None)
 
     def set(self, value: Array, *, borrow: bool = False) -> None:
         """Replace the value by a NumPy array that nobody else holds. The caller holds the lock."""
@@ -211,14 +246,9 @@ def kept(
     StoreError where the new value has another shape than an array that must stay, and what keepers raise.
     """
     cells, news, into = [], [], list(writes)
-    noted: dict[int, tuple[Keeper, list[Change]]] = {}
-
-    def note(cell: Cell, key: Any) -> None:
-        if cell.keeper is not None:
-            noted.setdefault(id(cell.keeper), (cell.keeper, []))[1].append((cell, key))
-
+    noted: list[Change] = []
     for cell, index, inputs in changes:
-        note(cell, index.key([np.asarray(i) if np.ndim(i) else int(i) for i in inputs]))
+        noted.append((cell, index.key([np.asarray(i) if np.ndim(i) else int(i) for i in inputs])))
     for cell, new in zip(replaced, values, strict=True):
         # variables that exchange their values would exchange their arrays, of which some must stay
         value = new.copy() if any(np.may_share_memory(new, c.data) for c in replaced) else new
@@ -232,14 +262,24 @@ def kept(
                 f"{value.shape}; make it longer with Store.grow, or keep it in memory: st.shared(array, borrow=False)"
             )
         into.append(partial(cell.data.__setitem__, Ellipsis, value))
-        note(cell, ())
+        noted.append((cell, ()))
+    before, after = protected(noted)
+    return cells, news, [*before, *into, *after]
+
+
+def protected(changes: Iterable[Change]) -> tuple[list[Write], list[Write]]:
+    """What is called right before some parts of cells are written, and right after. May raise: nothing has changed."""
+    noted: dict[int, tuple[Keeper, list[Change]]] = {}
+    for cell, key in changes:
+        if cell.keeper is not None:
+            noted.setdefault(id(cell.keeper), (cell.keeper, []))[1].append((cell, key))
     before: list[Write] = []
     after: list[Write] = []
     for keeper, parts in noted.values():
         first, last = keeper.protect(parts)
         before += first
         after += last
-    return cells, news, [*before, *into, *after]
+    return before, after
 
 
 _DATA = repeat("data")
