@@ -52,6 +52,19 @@ class Executable(Protocol):
         ...
 
 
+class Stepping(Protocol):
+    """An executable that can make many steps at once; optional.
+
+    steps(inputs, cells): `inputs` have one more axis in front, one entry for each step. Makes the steps in order, each
+    a transaction as a call is, until one of them cannot be made, and returns how many were, and their outputs, with
+    such an axis too; or None where it would rather be called step by step.
+    """
+
+    def steps(
+        self, inputs: tuple[np.ndarray, ...], cells: tuple[Cell, ...]
+    ) -> tuple[int, tuple[np.ndarray, ...]] | None: ...
+
+
 class Backend(Protocol):
     """An array library that runs programs. Shapes and dtypes are decided by the frontend, never here.
 
