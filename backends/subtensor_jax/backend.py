@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from subtensor.errors import PluginError
 from subtensor.program.contract import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
 from subtensor.program.linear import Program
 from subtensor_jax.executable import Executable
-from subtensor_jax.pages import enlarge_pages
+from subtensor_jax.memory import moved, read_rows, write_rows
 from subtensor_jax.tracing import OPERATIONS
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -50,10 +49,17 @@ class JaxBackend:
         return jax.default_backend() != "cpu" if self.strict is None else self.strict
 
     def from_numpy(self, value: Array) -> jax.Array:
-        with jax.enable_x64(True):
-            array = jnp.array(value, copy=True)
-        enlarge_pages(array)
-        return array
+        return moved(value, disposable=False)
+
+    def adopt(self, value: Array, disposable: bool) -> jax.Array:
+        """As ``from_numpy``; where `value` is disposable, its memory is given back while it is read."""
+        return moved(value, disposable=disposable)
 
     def to_numpy(self, array: jax.Array) -> Array:
         return np.array(array)
+
+    def read_rows(self, array: jax.Array, start: int, stop: int) -> Array:
+        return read_rows(array, start, stop)
+
+    def write_rows(self, array: jax.Array, start: int, rows: Array) -> jax.Array:
+        return write_rows(array, start, rows)

@@ -9,7 +9,6 @@ all that (``positions``), and a call whose shapes are known takes a shorter way 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from itertools import chain, starmap
@@ -20,24 +19,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subtensor.graph.shared import Cell
-from subtensor.program.linear import Commit, Instruction, Program, commit
+from subtensor.graph.cells import Cell, commit
+from subtensor.graph.interrupts import deferred_interrupts
+from subtensor.program.linear import Commit, Instruction, Program
 from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Positions, Stage
-from subtensor_jax.interrupts import deferred_interrupts
-from subtensor_jax.jitting import Jitted, Work
+from subtensor_jax.jitting import Jitted, Work, holds_copy
 from subtensor_jax.packing import Layout, Outputs, layout_of, packed
 from subtensor_jax.positions import prepared
 from subtensor_jax.quick import Rest, Spare, quick_call
 from subtensor_jax.scatter import Selection, put
 from subtensor_jax.shapes import ShapeCount, spelled
 from subtensor_jax.stages import BIG, EMPTY_KEY, Broken, Key, Part, Setting, Slot, Slots, every, own, parts_of
+from subtensor_jax.stepping import COPY_MATTERS_FROM, Stepper
 from subtensor_jax.tracing import Lowerings, Trace
 
 _shape = attrgetter("shape")
-
-COPY_MATTERS_FROM = 1 << 20
-"""Bytes: a table smaller than this may be copied in a step."""
 
 
 class Executable:
@@ -57,10 +54,18 @@ class Executable:
         self.bodies: dict[int, Executable] = {}
         self.last: _Fused | _Split = _Split(self) if must_split(program) else _Fused(self)
         self.quick: dict[Any, tuple[Any, Layout | None, Spare]] = {}
+        self.stepper = Stepper(self.last) if isinstance(self.last, _Fused) and self.last.is_quick else None
         self.run = self._quick_call() if isinstance(self.last, _Fused) and self.last.is_quick else self._general
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         return self.run(inputs, cells)
+
+    def steps(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> tuple[int, Outputs] | None:
+        """Many steps in one dispatch, for programs that are one jitted function: see ``stepping``."""
+        if self.stepper is None:
+            return None
+        with jax.enable_x64(True):
+            return self.stepper(inputs, cells)
 
     def _general(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         with jax.enable_x64(True):
@@ -150,19 +155,6 @@ def apply_writes(
     return table
 
 
-_LETTERS = {"b": "pred", "i": "s", "u": "u", "f": "f"}
-
-
-def holds_copy(code: str, tables: Sequence[Any]) -> bool:
-    """Whether compiled code (XLA's text form) copies an array of the dtype and shape of one of `tables`."""
-    for t in tables:
-        bits = "" if t.dtype == bool else 8 * t.dtype.itemsize
-        shape = ",".join(map(str, t.shape))
-        if re.search(rf"= {_LETTERS[t.dtype.kind]}{bits}\[{shape}\]\S* copy\(", code):
-            return True
-    return False
-
-
 class _Fused:
     """The last stage and the writes in one jitted function. New values have the shapes of the old ones."""
 
@@ -188,8 +180,8 @@ class _Fused:
         self.layouts: dict[Any, Layout | None] = {}
         self.seen: set[Any] = set()
 
-    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Any, ...], Work]:
-        """The new values of the variables, then flag and outputs: packed, or as ``(flag or None, outputs)``."""
+    def computed(self, key: Any, *args: Array) -> tuple[list[Array], Array | None, list[Array], Work]:
+        """Traced: the new values of the variables, whether all rules hold, the outputs, and the work."""
         part, first = self.part, self.program.first_shared
         trace = part.trace(key, [*self.tables, *self.others], args)
         trace.run(part.stage.instructions)
@@ -204,9 +196,14 @@ class _Fused:
             else:
                 value = trace.value(c.value)
                 values[c.shared] = own(value, args) if ok is None else where(ok, value, old)
+        return [values[n] for n in self.targets], ok, outputs, trace.work
+
+    def _traced(self, key: Any, *args: Array) -> tuple[tuple[Any, ...], Work]:
+        """The new values of the variables, then flag and outputs: packed, or as ``(flag or None, outputs)``."""
+        values, ok, outputs, work = self.computed(key, *args)
         layout = self.layouts[key, *map(_shape, args)] = layout_of(ok, outputs)
         given = (ok, outputs) if layout is None else packed(layout, ok, outputs)
-        return (*(values[n] for n in self.targets), given), trace.work
+        return (*values, given), work
 
     def _arguments(self, inputs: Sequence[Any]) -> list[Any]:
         """What the jitted function takes of the inputs."""

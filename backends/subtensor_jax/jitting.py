@@ -7,7 +7,8 @@ takes tens of microseconds, so a function that touches little is compiled withou
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+import re
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -39,6 +40,19 @@ def nbytes(x: Any) -> int:
     """The size of an array, traced or not."""
     size: int = math.prod(np.shape(x)) * x.dtype.itemsize
     return size
+
+
+_LETTERS = {"b": "pred", "i": "s", "u": "u", "f": "f"}
+
+
+def holds_copy(code: str, tables: Sequence[Any]) -> bool:
+    """Whether compiled code (XLA's text form) copies an array of the dtype and shape of one of `tables`."""
+    for t in tables:
+        bits = "" if t.dtype == bool else 8 * t.dtype.itemsize
+        shape = ",".join(map(str, t.shape))
+        if re.search(rf"= {_LETTERS[t.dtype.kind]}{bits}\[{shape}\]\S* copy\(", code):
+            return True
+    return False
 
 
 @dataclass(slots=True)

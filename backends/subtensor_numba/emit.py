@@ -229,7 +229,9 @@ class FusedEmitter(Emitter):
         if writing is not None:
             found = members.get(writing, [])
             distinct = [w.write.inputs[0] for w in fused.writes if self._is_distinct(w.write.inputs[0])]
-            kernel = Kernel(program, fused.lengths, found, wanted.get(writing, ()), fused.writes, distinct, self.memory.roots)
+            kernel = Kernel(
+                program, fused.lengths, found, wanted.get(writing, ()), fused.writes, distinct, self.memory.roots
+            )
             self.last = self._call_of(kernel, final=True)
 
     def _writing_stage(self, last: int, numpy: Sequence[Instruction]) -> int | None:
@@ -298,8 +300,10 @@ class FusedEmitter(Emitter):
         writing = max(members, default=0)
         for stage, found in members.items():
             for m in found:
-                if home[m.out] != stage and m.out in lists[home[m.out]] and stage > min(
-                    s for s in lists if m.out in lists[s]
+                if (
+                    home[m.out] != stage
+                    and m.out in lists[home[m.out]]
+                    and stage > min(s for s in lists if m.out in lists[s])
                 ):
                     continue
                 out = m.out in leaving
@@ -310,9 +314,7 @@ class FusedEmitter(Emitter):
                         out |= u.out not in self.blank
                     else:
                         taken = m.out in self.fused.lengths.taken(u)
-                        out |= taken and any(
-                            u.out in lists[s] and m.out not in lists[s] for s in lists
-                        )
+                        out |= taken and any(u.out in lists[s] and m.out not in lists[s] for s in lists)
                 out |= self.fused._feeds_writes(m.out) and not self._in_last(m.out, lists, writing)
                 if out:
                     wanted.setdefault(stage, []).append(m.out)
@@ -408,7 +410,14 @@ class FusedEmitter(Emitter):
         whole = self.program
         others = tuple(self._others())
         self.program = Program(
-            whole.name, whole.inputs, whole.shared, whole.constants, whole.instructions, whole.outputs, others, whole.types
+            whole.name,
+            whole.inputs,
+            whole.shared,
+            whole.constants,
+            whole.instructions,
+            whole.outputs,
+            others,
+            whole.types,
         )
         rest = super().commits()
         self.program = whole

@@ -81,7 +81,11 @@ class Lengths:
         """The axes that a reduction sums over."""
         if i.op.name == "einsum":
             *terms, out = einsum_terms(i)
-            labels = {label: place for t, a in zip(terms, i.args, strict=True) for label, place in zip(t, self.axes(a), strict=True)}
+            labels = {
+                label: place
+                for t, a in zip(terms, i.args, strict=True)
+                for label, place in zip(t, self.axes(a), strict=True)
+            }
             return tuple(place for label, place in labels.items() if label not in out)
         axes = self.axes(i.args[0])
         return tuple(axes[k] for k in self._summed_axes(i))
@@ -118,7 +122,9 @@ class Lengths:
         pairs = list(pairs)
         trial: dict[Place, int] = {}
         for a, b in pairs:
-            known = {n for p in (a, b) for n in (self.known.get(self.find(p)), trial.get(self.find(p))) if n is not None}
+            known = {
+                n for p in (a, b) for n in (self.known.get(self.find(p)), trial.get(self.find(p))) if n is not None
+            }
             if len(known) > 1:
                 return False
             trial.update({self.find(p): n for p in (a, b) for n in known})

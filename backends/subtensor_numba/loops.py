@@ -150,9 +150,7 @@ class Kernel:
     # --- passes
 
     def _plan(self) -> None:
-        computed = [
-            i for i in self.members.values() if i.op.name != "subtensor" and not self.lengths.is_view(i)
-        ]
+        computed = [i for i in self.members.values() if i.op.name != "subtensor" and not self.lengths.is_view(i)]
         self._order(computed)
         steps: dict[tuple[int, Place | None], list[Step]] = {}
         for i in computed:
@@ -431,8 +429,7 @@ class Kernel:
                 lines += [f"if {prefix}{s}.shape[{k}] != {self.length(a)}: return 1" for k, a in enumerate(axes)]
         for place in [p for p in self.classes if self.lengths.length(p) is None]:
             nonempty = any(
-                m.op.name in ("max", "min") and place in self.lengths.summed(m)
-                for m in self.members.values()
+                m.op.name in ("max", "min") and place in self.lengths.summed(m) for m in self.members.values()
             )
             if nonempty:
                 lines.append(f"if {self.classes[place]} == 0: return 1")
@@ -538,7 +535,7 @@ class PassWriter:
     def _is_run(self, nest: int) -> bool:
         return any(
             s.instruction is not None and s.instruction.op.name == "run_sums" and s.nest == nest
-            for s in self.steps[: self.steps.index(next(x for x in self.steps if x.nest == nest))+1]
+            for s in self.steps[: self.steps.index(next(x for x in self.steps if x.nest == nest)) + 1]
         )
 
     def _order(self, step: Step) -> tuple[Place, ...]:
@@ -726,8 +723,12 @@ class PassWriter:
         if space:
             if not stored:
                 k.scratch[i.out] = space
-            lines += _loops(self, space, [f"{target} = {element}"], ["o = int64(v{}[low])".format(order)])
-            add = f"{target} += {element}" if i.type.dtype in scalars.FLOATS else f"{target} = {i.type.dtype}({target} + {element})"
+            lines += _loops(self, space, [f"{target} = {element}"], [f"o = int64(v{order}[low])"])
+            add = (
+                f"{target} += {element}"
+                if i.type.dtype in scalars.FLOATS
+                else f"{target} = {i.type.dtype}({target} + {element})"
+            )
             lines += ["for j in range(low + 1, high):", f"    o = int64(v{order}[j])"]
             lines += [f"    {line}" for line in _loops(self, space, [add], [])]
         else:

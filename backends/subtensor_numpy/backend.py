@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import PluginError
-from subtensor.graph.shared import Cell
+from subtensor.graph.cells import Cell
 from subtensor.program.contract import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
 from subtensor.program.linear import Instruction, Program
 from subtensor_numpy.emit import OPERATIONS, Emitter
@@ -48,6 +48,7 @@ class NumpyBackend:
     spec_version = SPEC_VERSION
     capabilities = CAPABILITIES
     operations = OPERATIONS
+    in_place = True
 
     def compile(
         self, program: Program, *, lowerings: Mapping[str, Callable[..., Any]] = NO_LOWERINGS

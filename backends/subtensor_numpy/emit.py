@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import Unsupported
+from subtensor.graph.cells import commit, kept
 from subtensor.graph.indexing import Index, Ref, Slice
-from subtensor.program.linear import Instruction, Program, Write, commit
+from subtensor.program.linear import Instruction, Program, Write
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
 from subtensor_numpy.lowerings import (
     ELEMENTWISE,
@@ -39,7 +40,7 @@ class Emitter:
     def __init__(self, program: Program, lowerings: Lowerings, *, part: bool = False) -> None:
         self.program = program
         self.lowerings = lowerings
-        self.space: dict[str, Any] = {"asarray": np.asarray, "int64": np.int64, "zeros": np.zeros, "commit": commit}
+        self.space: dict[str, Any] = {"asarray": np.asarray, "int64": np.int64, "zeros": np.zeros}
         self.lines: list[str] = []
         self.made = {i.out: i for i in program.instructions}
         self.users = self._users()
@@ -106,7 +107,7 @@ class Emitter:
             value = self.program.known(i.args[0])
             if value is None or value.any() or (value.dtype.kind == "f" and np.signbit(value).any()):
                 continue
-            if all(u.op.name in _WRITES and u.args[0] == i.out and i.out not in u.args[1:] for u in self.users[i.out]):
+            if all(u.op.name in _FILLED and u.args[0] == i.out and i.out not in u.args[1:] for u in self.users[i.out]):
                 blank[i.out] = value
         return blank
 
@@ -221,22 +222,31 @@ class Emitter:
     def commits(self) -> tuple[str, ...]:
         """Lines that prepare the commit, then the line that makes it."""
         program = self.program
-        replaced, values, writes = [], [], []
+        replaced, values, writes, changes = [], [], [], []
         for c in program.commits:
             if c.value is not None:
                 replaced.append(f"k{c.shared}")
                 values.append(f"asarray({self.slot(c.value)}, order='C')")
                 continue
             writes += [self._prepared(program.first_shared + c.shared, w) for w in c.writes]
+            for w in c.writes:
+                inputs = _tuple([self.slot(s) for s in w.inputs])
+                changes.append(f"(k{c.shared}, {self.bind('index', w.index)}, {inputs})")
         if not replaced and not writes:
             return ()
-        if not replaced and len(writes) == 1:
-            return (f"w0 = {writes[0]}", "w0()")
         names = [f"w{n}" for n in range(len(writes))]
         prepared = [f"{name} = {w}" for name, w in zip(names, writes, strict=True)]
         news = [f"n{n}" for n in range(len(values))]
         prepared += [f"{name} = {v}" for name, v in zip(news, values, strict=True)]
-        return (*prepared, f"commit({_tuple(replaced)}, {_tuple(news)}, {_tuple(names)})")
+        given = f"{_tuple(replaced)}, {_tuple(news)}, {_tuple(names)}"
+        do = self.bind("commit", commit)
+        return (
+            *prepared,
+            f"if {' is None is '.join(f'k{c.shared}.keeper' for c in program.commits)} is None:",
+            "    w0()" if not replaced and len(writes) == 1 else f"    {do}({given})",
+            "else:",
+            f"    {do}(*{self.bind('kept', kept)}({given}, {_tuple(changes)}))",
+        )
 
     def function(self, name: str = "program") -> Callable[..., Any]:
         """The compiled function ``(inputs, cells) -> outputs``."""
@@ -261,7 +271,8 @@ def _tuple(items: Sequence[str]) -> str:
     return f"({', '.join(items)}{',' if len(items) == 1 else ''})"
 
 
-_WRITES = ("set_subtensor", "inc_subtensor")
+_FILLED = ("set_subtensor", "inc_subtensor", "copy")
+"""Ops that make an array of their own out of their first argument."""
 _SHAPED = ("reshape", "broadcast_to", "sum_to", "fitting_mask")
 """Ops of a tensor and lengths."""
 
@@ -336,13 +347,23 @@ def _run_sums(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     return f"{e.bind('run_sums', run_sums)}({', '.join(args)}{out})"
 
 
+def _zeros(e: Emitter, slot: int) -> str:
+    """New zeros, for a slot that is blank: of memory that the system has cleared, it takes pages when they are used."""
+    dims = [e.scalar(a) for a in e.made[slot].args[1:]]
+    return f"zeros({_tuple(dims)}, {e.blank[slot].dtype.name!r})"
+
+
+def _copy(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
+    if i.args[0] in e.blank:
+        return _zeros(e, i.args[0])
+    return e._call(LOWERINGS["copy"], args, i.params)  # noqa: SLF001  # a part of the emitter, as all of these
+
+
 def _write(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     index: Index = i.params["index"]
     base = i.args[0]
-    blank = e.blank.get(base)
-    if blank is not None:
-        dims = [e.scalar(a) for a in e.made[base].args[1:]]
-        start = f"zeros({_tuple(dims)}, {blank.dtype.name!r})"
+    if base in e.blank:
+        start = _zeros(e, base)
     elif i.overwrites == 0:
         start = f"asarray({args[0]})"
     else:
@@ -387,6 +408,7 @@ def _sum(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
 
 
 _FORMS: Mapping[str, Callable[[Emitter, Instruction, Sequence[str]], str]] = {
+    "copy": _copy,
     "length": _length,
     "sum": _sum,
     "reshape": _reshape,

@@ -15,7 +15,7 @@ import pytest
 import subtensor as st
 from subtensor.graph.nodes import OPS
 from subtensor.plugins import PluginHost, hooks
-from subtensor.program.contract import CAPABILITIES, Backend
+from subtensor.program.contract import CAPABILITIES, OPTIONAL, Backend
 from subtensor.program.linear import VIEWS, Commit, Instruction, Program, Write
 
 DOCS = Path(__file__).parents[1]
@@ -73,6 +73,11 @@ def test_each_hook_has_its_heading(hook):
 def test_the_hooks_are_all_that_are_specified():
     assert set(hooks.HOOKS) == {n for n in vars(hooks) if n.startswith("subtensor_")}
     assert re.findall(r"^### `(\w+)`", section("## Hooks"), re.MULTILINE) == list(hooks.HOOKS)
+
+
+def test_what_a_backend_may_have_besides_is_listed():
+    listed = [names(cells[0])[0].split("(")[0] for cells in rows(section("## Large tables"))]
+    assert listed == list(OPTIONAL)
 
 
 def test_the_attributes_of_a_backend_are_listed():

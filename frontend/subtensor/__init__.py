@@ -29,6 +29,7 @@ from subtensor.errors import (
     OptimizerError,
     PluginError,
     ShapeError,
+    StoreError,
     SubtensorError,
     Unsupported,
     UnusedInputError,
@@ -44,7 +45,7 @@ from subtensor.graph.leaves import tensor
 from subtensor.graph.nodes import OPS as _OPS
 from subtensor.graph.nodes import Constant, Input, Op, Variable
 from subtensor.graph.operators import FUNCTIONS as _FUNCTIONS
-from subtensor.graph.shared import SharedVariable, shared
+from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
 from subtensor.look.explain import WholeTableWarning
 from subtensor.look.printing import dprint
@@ -52,6 +53,7 @@ from subtensor.plugins import backends
 from subtensor.plugins.hooks import hookimpl
 from subtensor.program.arguments import In
 from subtensor.rewrites.engine import RULES as _RULES
+from subtensor.starting import shared
 
 plugins.reserve(ops=_OPS, rewrites=_RULES)  # what is built in cannot be taken by a plugin
 
@@ -111,6 +113,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "Rop",
     "ShapeError",
     "SharedVariable",
+    "StoreError",
     "SubtensorError",
     "TensorType",
     "TensorVariable",

@@ -75,6 +75,10 @@ class CheckpointError(SubtensorError, ValueError):
     """A checkpoint is damaged, foreign, or of another model than the one that it is loaded into."""
 
 
+class StoreError(SubtensorError, OSError):
+    """A table that lies in a file cannot be opened, written or kept there."""
+
+
 class CallError(SubtensorError, TypeError):
     """A compiled function was called with missing, extra or misnamed arguments."""
 

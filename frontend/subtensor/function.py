@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,9 @@ from subtensor.program.contract import Backend, Executable
 from subtensor.program.diagnosis import diagnose
 from subtensor.program.linear import VIEWS, Program, build
 from subtensor.program.lowered import checked_lowerings
+from subtensor.program.stepping import Ahead, Failed, Here, Runner, joined
+from subtensor.program.stepping import batches as stacked_batches
+from subtensor.progress import progress as progress_bar
 from subtensor.rewrites.engine import Selection, rewrite
 
 _AMBIGUOUS = -1
@@ -96,6 +99,90 @@ class Function:
 
     def __deepcopy__(self, memo: Any) -> Function:
         return self
+
+    def steps(self, *batches: Any, progress: bool | None = None, prefetch: int = 64, **named: Any) -> Any:
+        """Call the function many times, and give the outputs stacked: as calls one by one do, in less time.
+
+        batches, named: for each input an array of arguments, with one more axis in front, of one length for all: the
+        number of steps. Inputs with a default may be left out. Or one iterator (of a generator, a data loader), which
+        gives the arguments of one step at a time: a tuple, a dict by names, or, for a function of one input, the
+        argument. Another thread takes from it, up to `prefetch` steps ahead; 0 takes each when its step is due.
+
+        Each step is a transaction as a call is. Where one fails, all earlier ones are applied, and it and the later
+        ones are not; the error names it by its number from 0, which ``error.step`` holds, as ``error.outputs`` does
+        the outputs until then. progress: a bar; None: where it takes more than seconds and a terminal looks on.
+
+        Returns the outputs in the function's form, each with one entry for each step along a first axis; a list of
+        arrays where their shapes differ.
+        """
+        runner = Runner(self._call, [s.cell for s in self.program.shared], self.backend, self._execute)
+        if len(batches) == 1 and not named and _is_stream(batches[0]):
+            return self._stream(runner, batches[0], progress, prefetch)
+        return self._stacked(runner, batches, named, progress)
+
+    def _stacked(self, runner: Runner, batches: tuple[Any, ...], named: Mapping[str, Any], shown: bool | None) -> Any:
+        values = self._bind_steps(batches, named)
+        count = len(values[0])
+        size = runner.largest(values)
+        parts = (tuple(v[low : low + size] for v in values) for low in range(0, count, size))
+        return self._run_steps(runner, parts, count, shown)
+
+    def _bind_steps(self, batches: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        """For each input its arguments, stacked."""
+        parameters = self._parameters
+        given = self._bind(batches, named)
+        arrays = [
+            None if v is p.default and p.default is not REQUIRED else p.stacked(v)
+            for p, v in zip(parameters, given, strict=True)
+        ]
+        counts = {p.name or p.variable.label: len(a) for p, a in zip(parameters, arrays, strict=True) if a is not None}
+        if not counts:
+            raise CallError(f"{self.name}: steps needs an argument for each step; expected arrays, or an iterator")
+        if len(set(counts.values())) > 1:
+            spelled = ", ".join(f"{n} for {name}" for name, n in counts.items())
+            raise CallError(f"{self.name}: steps got arguments for unequal numbers of steps: {spelled}; expected equal")
+        count = next(iter(counts.values()))
+        return tuple(
+            np.broadcast_to(default := np.asarray(p.default), (count, *default.shape)) if a is None else a
+            for p, a in zip(parameters, arrays, strict=True)
+        )
+
+    def _stream(self, runner: Runner, items: Iterable[Any], shown: bool | None, prefetch: int) -> Any:
+        parameters = self._parameters
+
+        def ready(item: Any) -> tuple[Any, ...]:
+            if isinstance(item, Mapping):
+                args = self._bind((), item)
+            elif isinstance(item, tuple) or (isinstance(item, list) and len(parameters) != 1):
+                args = self._bind(tuple(item), {})
+            else:
+                args = self._bind((item,), {})
+            return tuple(np.array(v) for v in self._convert(args))  # a copy: the iterator may use its array again
+
+        source: Ahead | Here = Ahead(items, ready, prefetch) if prefetch else Here(items, ready)
+        total = len(items) if isinstance(items, Sized) else None
+        try:
+            return self._run_steps(runner, stacked_batches(source, runner.largest), total, shown)
+        finally:
+            source.close()
+
+    def _run_steps(
+        self, runner: Runner, parts: Iterable[tuple[Any, ...]], total: int | None, shown: bool | None
+    ) -> Any:
+        found: list[tuple[Any, ...]] = []
+        done, outputs = 0, len(self.program.outputs)
+        with progress_bar(self.name, total, "step", shown) as bar:
+            try:
+                for part in parts:
+                    found += runner.run(part)
+                    done += len(part[0])
+                    self._shapes = self._shapes or tuple(x.shape[1:] for x in part)
+                    bar.update(len(part[0]))
+            except Failed as failed:
+                step, error = done + failed.made, failed.error
+                outputs_until = self._pack(joined([*found, *failed.outputs], outputs))
+                raise _numbered(error, step, outputs_until) from None
+        return self._pack(joined(found, outputs))
 
     def _first_call(self, *args: Any) -> tuple[Any, ...]:
         """A call that notes the shapes of its arguments, for ``explain``; later ones do not come by here."""
@@ -175,6 +262,22 @@ class Function:
     def __repr__(self) -> str:
         names = ", ".join(p.name or str(p.variable.type) for p in self._parameters)
         return f"<function {self.name}({names}) on {self.backend.name}>"
+
+
+def _is_stream(value: Any) -> bool:
+    """Whether a value gives the arguments of one step after the other, and is not all of them."""
+    array_like = hasattr(value, "__array__") or hasattr(value, "__dlpack__") or isinstance(value, Sequence | Variable)
+    return isinstance(value, Iterable) and not array_like
+
+
+def _numbered(error: BaseException, step: int, outputs: Any) -> BaseException:
+    """An error of a step, with its number."""
+    if error.args and isinstance(error.args[0], str):
+        error.args = (f"step {step}: {error.args[0]}", *error.args[1:])
+    else:
+        error.add_note(f"in step {step}")
+    error.step, error.outputs = step, outputs  # type: ignore[attr-defined]  # for those who want to go on
+    return error
 
 
 # --- building

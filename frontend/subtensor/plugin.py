@@ -4,6 +4,7 @@ Everything else of subtensor may move between versions; these names stay. `docs/
 """
 
 from subtensor.errors import PluginError, Unsupported
+from subtensor.graph.cells import Cell, commit, kept
 from subtensor.graph.indexing import At, Index, Ref, Slice
 from subtensor.graph.nodes import (
     DISCONNECTED,
@@ -19,7 +20,7 @@ from subtensor.graph.nodes import (
     call,
     toposort,
 )
-from subtensor.graph.shared import Cell, SharedVariable
+from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX, TensorType
 from subtensor.plugins.hooks import hookimpl
 from subtensor.program.contract import (
@@ -38,7 +39,6 @@ from subtensor.program.linear import (
     Program,
     Write,
     build,
-    commit,
     copy_op,
     needs_dynamic_shapes,
 )
@@ -84,6 +84,7 @@ __all__ = [
     "commit",
     "copy_op",
     "hookimpl",
+    "kept",
     "needs_dynamic_shapes",
     "toposort",
 ]

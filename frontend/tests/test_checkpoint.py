@@ -12,7 +12,7 @@ from optimizer_models import BACKENDS, Model, batches, table
 
 import subtensor as st
 from subtensor import checkpoint
-from subtensor.errors import CheckpointError, Unsupported
+from subtensor.errors import CheckpointError
 
 
 def values(variables):
@@ -229,13 +229,6 @@ def test_a_load_while_others_step_is_seen_whole(tmp_path):
     stop.set()
     thread.join()
     assert seen <= {(1.0, 1.0), (2.0, 2.0)}
-
-
-def test_without_safetensors_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
-    with pytest.raises(Unsupported, match=r"subtensor\[checkpoints\]"):
-        st.save(tmp_path / "c", st.shared(1.0, "x"))
 
 
 def test_nothing_is_pickled():

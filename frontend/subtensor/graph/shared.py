@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import threading
-from collections import deque
 from collections.abc import Sequence
-from itertools import count, repeat
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from subtensor.errors import DTypeError, ShapeError
+from subtensor.graph.cells import Cell, keeper_of, owned
 from subtensor.graph.config import config
 from subtensor.graph.constants import number_array
 from subtensor.graph.nodes import Array, Variable
 from subtensor.graph.types import TensorType, as_dtype, can_cast
 
-_numbers = count()
-
-
-class Home(Protocol):
-    """Where a value may lie: a backend, as far as a cell needs to know it."""
-
-    def from_numpy(self, value: Array) -> Any:
-        """A new array of the backend's own."""
-
-    def to_numpy(self, array: Any) -> Array:
-        """A new NumPy array."""
-
-
-class Cell:
-    """Where a shared variable's value lies: ``data``, an array of the backend `home` (None: a NumPy array).
-
-    lock: held by every call that reads or updates the variable. number: the order in which locks are taken.
-    """
-
-    __slots__ = ("data", "home", "lock", "number")
-
-    def __init__(self, data: Any) -> None:
-        self.data = data
-        self.home: Home | None = None
-        self.lock = threading.RLock()
-        self.number = next(_numbers)
-
-    def move(self, home: Home) -> None:
-        """Bring the value to a backend, unless it is there. The caller holds the lock."""
-        if self.home is home:
-            return
-        value = self.data if self.home is None else self.home.to_numpy(self.data)
-        self.put(home.from_numpy(value), home)
-
-    def put(self, data: Any, home: Home | None) -> None:
-        """Give the cell another array and its home as one step, which a KeyboardInterrupt cannot divide."""
-        deque(map(setattr, repeat(self), ("data", "home"), (data, home)), 0)
-
-    def read(self) -> Array:
-        """The value as a NumPy array: a copy, unless it lies in NumPy form."""
-        return self.data if self.home is None else self.home.to_numpy(self.data)
-
 
 class SharedVariable(Variable):
-    """A leaf with a value that functions read and update. Made by ``shared``."""
+    """A leaf with a value that functions read and update. Made by ``subtensor.shared``."""
 
     __slots__ = ("cell",)
 
-    def __init__(self, type: TensorType, value: Array, name: str | None) -> None:
+    def __init__(self, type: TensorType, value: Array | Cell, name: str | None) -> None:
         super().__init__(type, name=name)
-        self.cell = Cell(value)
+        self.cell = value if isinstance(value, Cell) else Cell(value)
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """The value: a NumPy copy that belongs to the caller.
@@ -74,27 +30,26 @@ class SharedVariable(Variable):
         With `borrow`, the array that holds the value where the backend keeps NumPy arrays: no copy is made, and later
         steps may change it in place. Backends with arrays of their own always make a copy.
         """
-        with self.cell.lock:
-            if return_internal_type and self.cell.home is not None:
-                return self.cell.data
-            home = self.cell.home
-            if home is None:
-                value = self.cell.data
-            else:
-                value = self.cell.data if isinstance(self.cell.data, np.ndarray) else home.to_numpy(self.cell.data)
-            return value if borrow else np.array(value)
+        cell = self.cell
+        with cell.lock:
+            value = cell.read() if not return_internal_type or cell.start is not None else cell.data
+            if return_internal_type and cell.home is not None:
+                return cell.data
+            if borrow and isinstance(cell.data, np.ndarray):
+                return cell.data
+            return value if borrow or not cell.is_numpy else np.array(value)
 
     def set_value(self, value: Any, borrow: bool = False) -> None:
         """Replace the value. Its dtype must convert safely, its shape must fit the static one; else nothing changes.
 
-        With `borrow`, a contiguous NumPy array of the right dtype is used as it is, not copied: the caller must not
-        use it afterwards.
+        With `borrow`, the array is handed over, as in ``shared``. A value that lies in a file stays there, and is
+        written: with `borrow`, too, where the file belongs to a store. Raises DTypeError and ShapeError; StoreError
+        where the value lies in a file and would change its shape.
         """
         array = self._accepted(value)
-        if not borrow or not (array.flags.c_contiguous and array.flags.writeable) or array.dtype.byteorder == ">":
-            array = np.array(array, order="C")
+        array = owned(value, array, borrow, f"set_value: {self.label}")
         with self.cell.lock:
-            self.cell.put(array, None)
+            self.cell.set(array, borrow=borrow)
 
     def _accepted(self, value: Any) -> Array:
         what = f"set_value: {self.label}"
@@ -148,31 +103,15 @@ def check_static_shape(what: str, got: tuple[int, ...], static: Sequence[int | N
 
 
 def shared(
-    value: Any,
-    name: str | None = None,
-    borrow: bool = False,
-    shape: Sequence[int | None] | None = None,
-    *,
-    dtype: Any = None,
-    strict: bool = False,
-    allow_downcast: bool | None = None,
-    broadcastable: Sequence[bool] | None = None,
+    value: Any, name: str | None, borrow: bool, shape: Sequence[int | None] | None, dtype: Any = None
 ) -> SharedVariable:
-    """A variable with a value that lives between calls.
-
-    value: anything ``numpy.asarray`` takes; copied unless `borrow`. Its shape is the variable's static shape; `shape`
-    may leave lengths open with None, so that updates and ``set_value`` can change them. dtype: converts the value; a
-    Python float alone is ``config.floatX``. strict, allow_downcast and broadcastable are accepted for programs written
-    for the peers and have no effect. Raises DTypeError for values that are no numbers.
-    """
-    if isinstance(value, Variable):
-        raise DTypeError(f"shared: got the symbolic variable {value!r}; expected a value")
+    """``subtensor.shared``, for values."""
     if dtype is None and type(value) is float:
         dtype = config.floatX
     array = number_array(value, "shared", None if dtype is None else as_dtype(dtype))
     array = array.astype(as_dtype(array.dtype), copy=False)
     static = array.shape if shape is None else tuple(shape)
-    check_static_shape(f"shared: {name or 'the variable'}", array.shape, static)
-    if not borrow or not (array.flags.c_contiguous and array.flags.writeable):
-        array = np.array(array, order="C")
-    return SharedVariable(TensorType(array.dtype.name, static), array, name)
+    what = f"shared: {name or 'the variable'}"
+    check_static_shape(what, array.shape, static)
+    array = owned(value, array, borrow, what)
+    return SharedVariable(TensorType(array.dtype.name, static), Cell(array, keeper=keeper_of(array)), name)

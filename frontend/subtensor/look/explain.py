@@ -101,7 +101,7 @@ def explanation(
 
     shapes: of the arguments of a call, for numbers. rewrites: whether to list the steps.
     """
-    known: dict[Variable, tuple[int, ...]] = {s: np.shape(s.cell.data) for s in program.shared}
+    known: dict[Variable, tuple[int, ...]] = {s: s.cell.shape for s in program.shared}
     if shapes is not None:
         known.update(zip(program.inputs, shapes, strict=True))
     steps: list[Step] | None = None
@@ -294,13 +294,13 @@ def warn_of_whole_tables(program: Program, source: Updates, changed: Updates, ou
     """A WholeTableWarning for each large table that is updated as a whole and need not be: once for each variable."""
     for c in program.commits:
         s = program.shared[c.shared]
-        if c.writes or s in _warned or math.prod(np.shape(s.cell.data)) <= LARGE:
+        if c.writes or s in _warned or math.prod(s.cell.shape) <= LARGE:
             continue
         written, e = dict(source)[s], dict(changed)[s]
         reason, avoidable = why_whole(s, written, e, changed, outputs)
         if avoidable is not None:
             _warned.add(s)
-            size = " x ".join(map(str, np.shape(s.cell.data)))
+            size = " x ".join(map(str, s.cell.shape))
             warnings.warn(
                 f"{program.name}: each call computes all of {s.label} ({size}): {reason}. Instead: {avoidable}",
                 WholeTableWarning,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
-import numpy as np
-
-from subtensor.graph.nodes import Array, call
+from subtensor.graph.nodes import Variable, call
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import length, product
 from subtensor.optimizers.build import Options, build, number
@@ -16,8 +14,8 @@ from subtensor.optimizers.updates import Updates
 
 
 def _filled(value: float) -> Any:
-    def start(table: Array) -> Array:
-        return np.full(table.shape, value, table.dtype)
+    def start(table: Variable) -> Variable:
+        return call("full_like", table, value)
 
     return start if value else None
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from functools import partial
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 
 from subtensor.calculus.grad import grad
 from subtensor.errors import OptimizerError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
-from subtensor.graph.nodes import Array, Variable, call
+from subtensor.graph.nodes import Variable, call
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX
 from subtensor.ops.elementwise import cast, same_kind
@@ -20,6 +21,9 @@ from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
 from subtensor.optimizers.rules import Point, Rule, Slot, Step
 from subtensor.optimizers.updates import Lag, Updates
+from subtensor.starting import started
+
+Start: TypeAlias = Callable[[], Variable]
 
 
 class Options(TypedDict, total=False):
@@ -211,32 +215,32 @@ class _Assembly:
 
     # --- state
 
-    def state_variable(self, name: str, make: Callable[[], Array], static: Sequence[int | None]) -> SharedVariable:
+    def state_variable(
+        self, name: str, shape: tuple[int, ...], dtype: str, static: Sequence[int | None], start: Start | None = None
+    ) -> SharedVariable:
+        """State of a name. start: makes its first value; zeros where None."""
         reuse = self.s.reuse
         if reuse is None:
-            variable = SharedVariable(_type_of(value := make(), static), value, name)
+            first = call("zeros", shape, dtype) if start is None else start()
+            variable = started(first, name, static)
         else:
-            variable = _reused(self.s.where, reuse, name, make, static)
+            variable = _reused(self.s.where, reuse, name, shape, dtype, static)
         self.made.state.append(variable)
         return variable
 
     def slot(self, place: Place, slot: Slot, dtype: str | None = None) -> SharedVariable:
         table = place.shared
-        shape = tuple(int(n) for n in np.shape(table.cell.data))
+        shape = table.cell.shape
         static = table.type.shape
         if slot.by_row:
             shape, static = shape[: place.state_lead], static[: place.state_lead]
-
-        def make() -> Array:
-            if slot.start is not None and self.s.reuse is None:
-                return slot.start(table.get_value())
-            return np.zeros(shape, dtype or table.dtype)
-
-        return self.state_variable(f"{place.name}.{self.s.rule.name}.{slot.name}", make, static)
+        start = None if slot.start is None else partial(slot.start, table)
+        name = f"{place.name}.{self.s.rule.name}.{slot.name}"
+        return self.state_variable(name, shape, dtype or table.dtype, static, start)
 
     def global_steps(self) -> SharedVariable:
         if self.steps is None:
-            self.steps = self.state_variable(f"{self.s.rule.name}.steps", lambda: np.zeros((), np.int64), ())
+            self.steps = self.state_variable(f"{self.s.rule.name}.steps", (), "int64", ())
         return self.steps
 
     # --- one call
@@ -364,22 +368,16 @@ def _shrink(squares: Variable, bound: float) -> Variable:
     return call("where", norm > bound, bound / norm, 1)
 
 
-def _type_of(value: Array, static: Sequence[int | None]) -> Any:
-    return as_tensor(np.zeros((), value.dtype)).type.with_shape(static)
-
-
 def _reused(
-    where: str, reuse: Updates, name: str, make: Callable[[], Array], static: Sequence[int | None]
+    where: str, reuse: Updates, name: str, shape: tuple[int, ...], dtype: str, static: Sequence[int | None]
 ) -> SharedVariable:
     found = [v for v in reuse.state if v.name == name]
     if not found:
         names = ", ".join(str(v.name) for v in reuse.state) or "nothing"
         raise OptimizerError(f"{where}: the given state has no {name!r}; it holds {names}")
-    value = make()
-    have = tuple(int(n) for n in np.shape(found[0].cell.data))
-    if have != value.shape or found[0].dtype != value.dtype.name or found[0].type.shape != tuple(static):
+    have = found[0].cell.shape
+    if have != shape or found[0].dtype != dtype or found[0].type.shape != tuple(static):
         raise OptimizerError(
-            f"{where}: the given state {name!r} is {found[0].dtype} of shape {have}; expected {value.dtype.name} "
-            f"of shape {value.shape}"
+            f"{where}: the given state {name!r} is {found[0].dtype} of shape {have}; expected {dtype} of shape {shape}"
         )
     return found[0]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
-import numpy as np
-
 from subtensor.errors import OptimizerError
-from subtensor.graph.nodes import Array, Variable, call
+from subtensor.graph.nodes import Variable, call
 from subtensor.optimizers.build import Options, build, number
 from subtensor.optimizers.rules import Point, Rule, Slot, Step
 from subtensor.optimizers.updates import Updates
@@ -29,10 +27,9 @@ class Ftrl(Rule):
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("z", start=self._start), Slot("n"))
 
-    def _start(self, w: Array) -> Array:
+    def _start(self, w: Variable) -> Variable:
         """z such that w follows from it: training starts where the table is."""
-        z = -w * (self.beta / self.rate + self.l2) - np.sign(w) * self.l1
-        return z.astype(w.dtype)
+        return -w * (self.beta / self.rate + self.l2) - call("sign", w) * self.l1
 
     def step(self, p: Point) -> Step:
         n = p.state["n"] + p.g * p.g

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from subtensor.graph.constants import constant
-from subtensor.graph.nodes import Array, Variable, call
+from subtensor.graph.nodes import Variable, call
 from subtensor.ops.elementwise import cast
 from subtensor.optimizers.places import Place
 
@@ -22,13 +22,13 @@ from subtensor.optimizers.places import Place
 class Slot:
     """A state variable beside a parameter.
 
-    by_row: one number for each row, not one for each element. start: makes the first value from the parameter's; zeros
-    where None.
+    by_row: one number for each row, not one for each element. start: the first value, as an expression of
+    the parameter; zeros where None.
     """
 
     name: str
     by_row: bool = False
-    start: Callable[[Array], Array] | None = None
+    start: Callable[[Variable], Variable] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,13 @@ class Parameter:
             array = array.astype(self.dtype)
         check_static_shape(self.where, array.shape, self.type.shape)
         return array
+
+    def stacked(self, value: Any) -> Array:
+        """`value` as an array of many arguments, one for each step, along a first axis. Raises as ``convert``."""
+        many = copy.copy(self)
+        many.type = self.type.with_shape((None, *self.type.shape))
+        many.where = f"{self.where}, one for each step,"
+        return many.convert(value)
 
     def _cast(self, value: Any, array: Array) -> Array:
         target = self.type.dtype

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import SubtensorError
-from subtensor.graph.shared import Cell
+from subtensor.graph.cells import Cell
 from subtensor.program.contract import Backend, Executable
 
 _WRITTEN_OUT = 8

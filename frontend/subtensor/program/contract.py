@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from subtensor.graph.shared import Cell
+from subtensor.graph.cells import Cell
 from subtensor.program.linear import Program
 
 SPEC_VERSION = 1
@@ -52,8 +52,24 @@ class Executable(Protocol):
         ...
 
 
+class Stepping(Protocol):
+    """An executable that can make many steps at once; optional.
+
+    steps(inputs, cells): `inputs` have one more axis in front, one entry for each step. Makes the steps in order, each
+    a transaction as a call is, until one of them cannot be made, and returns how many were, and their outputs, with
+    such an axis too; or None where it would rather be called step by step.
+    """
+
+    def steps(
+        self, inputs: tuple[np.ndarray, ...], cells: tuple[Cell, ...]
+    ) -> tuple[int, tuple[np.ndarray, ...]] | None: ...
+
+
 class Backend(Protocol):
-    """An array library that runs programs. Shapes and dtypes are decided by the frontend, never here."""
+    """An array library that runs programs. Shapes and dtypes are decided by the frontend, never here.
+
+    A backend may also have what ``OPTIONAL`` names; the frontend does without where it is absent.
+    """
 
     @property
     def name(self) -> str:
@@ -94,6 +110,19 @@ class Backend(Protocol):
         ...
 
 
+OPTIONAL: Mapping[str, str] = MappingProxyType(
+    {
+        "in_place": "True: the arrays of shared variables are NumPy's and steps write in them, so that a value that "
+        "lies in a file can be updated there; where a cell that a step updates has a keeper, the executable passes "
+        "what it would give to ``commit`` through ``subtensor.plugin.kept``",
+        "adopt": "adopt(value, disposable) -> Array: as ``from_numpy``, for an array that is handed over; if "
+        "disposable, nobody will look at it again, and its memory may be given back while it is read",
+        "read_rows": "read_rows(array, start, stop) -> numpy.ndarray: some rows of an array, valid until the next step",
+        "write_rows": "write_rows(array, start, rows) -> Array: the array with some rows replaced, in the same memory",
+    }
+)
+"""What a backend may have besides, so that tables are nowhere twice."""
+
 _DATA: Mapping[str, type] = {"name": str, "spec_version": int, "capabilities": frozenset, "operations": frozenset}
 _METHODS = ("compile", "from_numpy", "to_numpy")
 
@@ -122,6 +151,11 @@ def backend_fault(backend: object) -> str | None:
     for attribute in _METHODS:
         if not callable(getattr(backend, attribute)):
             return f"attribute {attribute!r} is {getattr(backend, attribute)!r}, expected a method"
+    for attribute in OPTIONAL:
+        value = getattr(backend, attribute, None)
+        if value is not None and not (isinstance(value, bool) if attribute == "in_place" else callable(value)):
+            expected_form = "True or False" if attribute == "in_place" else "a method"
+            return f"attribute {attribute!r} is {value!r}, expected {expected_form}, or none of that name"
     unknown = sorted(map(str, backend.capabilities - CAPABILITIES))  # type: ignore[attr-defined]
     if unknown:
         return f"unknown capabilities {unknown}; the known ones are {sorted(CAPABILITIES)}"

@@ -12,12 +12,8 @@ A backend computes all slots, and checks all indices; only then does it commit (
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat
-from operator import call as invoke
-from typing import Any, Protocol
 
 from subtensor.errors import MissingInputError, Unsupported
 from subtensor.graph.constants import constant
@@ -435,10 +431,7 @@ def _body(node: Variable, name: str, operations: Collection[str], backend: str) 
     return build(f"{name}/{node.op}", body.inputs, [body.output], [], operations, backend)
 
 
-# --- commit
-
-
-_DATA = repeat("data")
+# --- shapes that depend on values
 
 
 _DIMS = frozenset({"reshape", "broadcast_to", "sum_to"})
@@ -471,18 +464,3 @@ def needs_dynamic_shapes(program: Program) -> bool:
 def _bounds(index: Index, inputs: Sequence[int]) -> list[int]:
     """The slots of the bounds of slices that are known at run time."""
     return [inputs[ref.slot] for part in index.parts if isinstance(part, Slice) for ref in part.refs]
-
-
-class Holder(Protocol):
-    """What ``commit`` gives a value: a ``Cell``, or whatever else has a place for one."""
-
-    data: Any
-
-
-def commit(cells: Iterable[Holder], values: Iterable[Any], writes: Iterable[Callable[[], object]] = ()) -> None:
-    """Give cells new values, and call prepared writes, as one step that a KeyboardInterrupt cannot divide.
-
-    writes: callables without arguments that cannot fail, and that run no Python code (``functools.partial`` of a
-    built-in function): signals are only looked at between Python instructions, and here there are none.
-    """
-    deque(chain(map(invoke, writes), map(setattr, cells, _DATA, values)), 0)

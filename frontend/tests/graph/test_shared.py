@@ -48,21 +48,129 @@ def test_borrowed_values():
     new = A * 3
     t.set_value(new, borrow=True)
     assert t.get_value(borrow=True) is new
-    for odd in (A.T, np.broadcast_to(A[0], (2, 3)), A[:, ::-1], A.astype(">f8")):
+    assert t.get_value() is not new
+
+
+FROZEN = A.copy()
+FROZEN.setflags(write=False)
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        (A.T, "not contiguous"),
+        (np.broadcast_to(A[0], (2, 3)), "read-only"),
+        (A[:, ::-1], "not contiguous"),
+        (FROZEN, "read-only"),
+    ],
+)
+def test_what_cannot_be_written_to_cannot_be_handed_over(odd, why):
+    before = odd.copy()
+    with pytest.raises(st.DTypeError, match=f"shared: t with borrow=True takes the array over.*{why}"):
+        st.shared(odd, name="t", borrow=True)
+    t = st.shared(np.ones(odd.shape), name="t")
+    with pytest.raises(st.DTypeError, match=f"set_value: t with borrow=True.*{why}"):
+        t.set_value(odd, borrow=True)
+    np.testing.assert_array_equal(t.get_value(), 1)
+    np.testing.assert_array_equal(odd, before)
+    s = st.shared(odd)  # a copy is as good as ever
+    s.set_value(odd)
+    assert s.get_value(borrow=True).flags.c_contiguous
+    np.testing.assert_array_equal(s.get_value(), odd)
+
+
+def test_what_must_be_converted_is_copied_whatever_borrow_says():
+    for odd in (A.astype(">f8"), A.tolist()):
         s = st.shared(odd, borrow=True)
-        inside = s.get_value(borrow=True)
-        assert inside.flags.c_contiguous
-        assert inside.flags.writeable
-        assert inside.dtype.isnative
-        assert not np.shares_memory(inside, odd)
-        np.testing.assert_array_equal(inside, odd)
-        s.set_value(odd, borrow=True)
-        np.testing.assert_array_equal(s.get_value(), odd)
-    frozen = A.copy()
-    frozen.setflags(write=False)
-    s = st.shared(frozen, borrow=True)
-    st.function([], updates=[(s, s[0].inc(1.0))])()
-    np.testing.assert_array_equal(frozen, A)
+        assert s.get_value(borrow=True).dtype.isnative
+        np.testing.assert_array_equal(s.get_value(), A)
+    s.set_value(A.astype(">f8"), borrow=True)
+    np.testing.assert_array_equal(s.get_value(), A)
+
+
+def test_an_array_that_is_handed_over_is_the_state():
+    given, more = A.copy(), A.copy()
+    t = st.shared(given, borrow=True)
+    step = st.function([], updates=[(t, t[0].inc(1.0))])
+    step()
+    assert t.get_value(borrow=True) is given
+    np.testing.assert_array_equal(given[0], A[0] + 1)
+    t.set_value(more, borrow=True)
+    step()
+    np.testing.assert_array_equal(more[0], A[0] + 1)
+    np.testing.assert_array_equal(given[0], A[0] + 1)
+
+
+def test_a_failing_step_leaves_what_was_handed_over():
+    given = A.copy()
+    t, i = st.shared(given, borrow=True), st.lvector("i")
+    with pytest.raises(IndexError):
+        st.function([i], updates=[(t, t[i].inc(1.0))])([0, 99])
+    np.testing.assert_array_equal(given, A)
+
+
+def mapped(folder, value):
+    array = np.lib.format.open_memmap(folder / "t.npy", mode="w+", dtype=value.dtype, shape=value.shape)
+    array[...] = value
+    return array
+
+
+def test_a_mapped_file_is_written_through_rows_and_whole(tmp_path):
+    array = mapped(tmp_path, A)
+    t, u = st.shared(array, borrow=True), st.shared(A + 5)
+    st.function([], updates=[(t, t[0].inc(1.0))])()
+    due = A.copy()
+    due[0] += 1
+    np.testing.assert_array_equal(np.load(tmp_path / "t.npy", mmap_mode="r"), due)
+    st.function([], updates=[(t, t * 2)])()
+    np.testing.assert_array_equal(np.load(tmp_path / "t.npy", mmap_mode="r"), due * 2)
+    st.function([], updates=[(t, u), (u, t)])()  # which exchanges buffers elsewhere
+    np.testing.assert_array_equal(np.load(tmp_path / "t.npy", mmap_mode="r"), A + 5)
+    np.testing.assert_array_equal(u.get_value(), due * 2)
+    t.set_value(A)
+    np.testing.assert_array_equal(np.load(tmp_path / "t.npy", mmap_mode="r"), A)
+    assert type(t.get_value()) is np.ndarray
+    other = A * 7
+    t.set_value(other, borrow=True)  # another array is taken over, and the file is let go
+    st.function([], updates=[(t, t[0].inc(1.0))])()
+    np.testing.assert_array_equal(np.load(tmp_path / "t.npy", mmap_mode="r"), A)
+
+
+def test_two_mapped_files_exchange_their_values(tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder in folders:
+        folder.mkdir()
+    a, b = (st.shared(mapped(f, A * k), borrow=True) for f, k in zip(folders, (1, 2), strict=True))
+    st.function([], updates=[(a, b), (b, a)])()
+    for folder, k in zip(folders, (2, 1), strict=True):
+        np.testing.assert_array_equal(np.load(folder / "t.npy", mmap_mode="r"), A * k)
+
+
+def test_a_mapped_file_keeps_its_shape(tmp_path):
+    t = st.shared(mapped(tmp_path, A), borrow=True, shape=(None, 3), name="t")
+    with pytest.raises(st.StoreError, match=r"the file .*t\.npy and has shape \(2, 3\), got a value of shape \(4, 3\)"):
+        t.set_value(np.ones((4, 3)))
+    longer = st.function([], updates=[(t, st.concatenate([t, t]))])
+    with pytest.raises(st.StoreError, match=r"got a value of shape \(4, 3\)"):
+        longer()
+    np.testing.assert_array_equal(t.get_value(), A)
+
+
+def test_shared_memory_is_written_through():
+    room = bytearray(A.nbytes)
+    array = np.frombuffer(room).reshape(A.shape)
+    array[...] = A
+    t = st.shared(array, borrow=True)
+    st.function([], updates=[(t, t * 2)])()
+    np.testing.assert_array_equal(np.frombuffer(room).reshape(A.shape), A * 2)
+
+
+def test_a_mapped_file_does_not_go_to_a_backend_that_cannot_write_there(tmp_path):
+    pytest.importorskip("jax")
+    t = st.shared(mapped(tmp_path, A), borrow=True, name="t")
+    with pytest.raises(st.StoreError, match=r"the file .*t\.npy, where the backend 'jax' cannot write"):
+        st.function([], t.sum(), backend="jax")()
+    np.testing.assert_array_equal(t.get_value(), A)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,9 @@
+"""Shared variables in a file: safetensors, written whole or not at all, and checked before anything is changed.
+
+Tables go through in pieces, so that saving and loading take no memory to speak of, whatever their size.
+"""
+
+from subtensor.checkpoint.loading import load
+from subtensor.checkpoint.saving import save
+
+__all__ = ["load", "save"]
