@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import count, repeat
 from typing import Any, Protocol
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from subtensor.errors import DTypeError, ShapeError
 from subtensor.graph.config import config
-from subtensor.graph.constants import number_array
-from subtensor.graph.nodes import Array, Variable
+from subtensor.graph.constants import as_tensor, number_array
+from subtensor.graph.nodes import Array, Variable, replace, toposort
 from subtensor.graph.types import TensorType, as_dtype, can_cast
 
 _numbers = count()
@@ -62,11 +62,26 @@ class Cell:
 class SharedVariable(Variable):
     """A leaf with a value that functions read and update. Made by ``shared``."""
 
-    __slots__ = ("cell",)
+    __slots__ = ("_default_update", "cell")
 
     def __init__(self, type: TensorType, value: Array, name: str | None) -> None:
         super().__init__(type, name=name)
         self.cell = Cell(value)
+        self._default_update: Variable | None = None
+
+    @property
+    def default_update(self) -> Variable | None:
+        """The new value that each function that reads the variable gives it, unless it has another update for it.
+
+        None, which can be set too, where there is none; numbers become constants. Functions look when they are built.
+        """
+        return self._default_update
+
+    @default_update.setter
+    def default_update(self, value: Any) -> None:
+        if value is not None and not isinstance(value, Variable):
+            value = as_tensor(value, dtype=self.dtype)
+        self._default_update = value
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """The value: a NumPy copy that belongs to the caller.
@@ -113,6 +128,8 @@ class SharedVariable(Variable):
         """A new variable of the same name and type, with a copy of the value. What reads this one goes on doing so."""
         made = SharedVariable(self.type, np.asarray(self.get_value(), order="C"), self.name)
         made._place = self._place
+        if self._default_update is not None:
+            (made._default_update,) = replace([self._default_update], {self: made})
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SharedVariable:
@@ -176,3 +193,19 @@ def shared(
     if not borrow or not (array.flags.c_contiguous and array.flags.writeable):
         array = np.array(array, order="C")
     return SharedVariable(TensorType(array.dtype.name, static), array, name)
+
+
+def default_updates(
+    expressions: Iterable[Variable], without: Collection[SharedVariable]
+) -> list[tuple[SharedVariable, Variable]]:
+    """The default updates of all shared variables that `expressions` read, or that these updates read in turn, but for
+    those `without`.
+    """
+    found: dict[SharedVariable, Variable] = {}
+    search = list(expressions)
+    while search:
+        read = [v for v in toposort(search) if isinstance(v, SharedVariable) and v not in without and v not in found]
+        new = {s: s.default_update for s in read if s.default_update is not None}
+        found.update(new)
+        search = list(new.values())
+    return list(found.items())
