@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from subtensor_numpy.philox import random_bits, random_unit, within
 from subtensor_numpy.runs import row_numbers, run_starts, run_sums, spread_rows
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -305,4 +306,7 @@ LOWERINGS: Mapping[str, Callable[..., Any]] = {
     "fixed_shape": fixed_shape,
     "assume_unique": assume_unique,
     "range_diagonal": range_diagonal,
+    "random_bits": random_bits,
+    "random_unit": random_unit,
+    "within": within,
 }

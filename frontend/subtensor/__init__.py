@@ -8,7 +8,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
-from subtensor import errors, plugins
+from subtensor import errors, plugins, random
 from subtensor.calculus.grad import grad
 from subtensor.calculus.jacobians import hessian, jacobian
 from subtensor.calculus.products import Lop, Rop, gauss_newton_vector_product, hessian_vector_product
@@ -51,6 +51,7 @@ from subtensor.look.printing import dprint
 from subtensor.plugins import backends
 from subtensor.plugins.hooks import hookimpl
 from subtensor.program.arguments import In
+from subtensor.random.streams import MRG_RandomStreams, RandomStream, RandomStreams
 from subtensor.rewrites.engine import RULES as _RULES
 
 plugins.reserve(ops=_OPS, rewrites=_RULES)  # what is built in cannot be taken by a plugin
@@ -94,11 +95,14 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "IndexingError",
     "Input",
     "Lop",
+    "MRG_RandomStreams",
     "MissingInputError",
     "NotASubsetError",
     "Op",
     "OptimizerError",
     "PluginError",
+    "RandomStream",
+    "RandomStreams",
     "Rop",
     "ShapeError",
     "SharedVariable",
@@ -129,6 +133,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "load",
     "optimizers",
     "plugins",
+    "random",
     "save",
     "shared",
     "tensor",
