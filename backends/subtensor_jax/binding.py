@@ -47,6 +47,8 @@ STATIC: Mapping[str, Callable[..., Any]] = {
 """What may be computed while tracing, from lengths and constants: scalars, and vectors of a few of them."""
 
 WRITES = ("set_subtensor", "inc_subtensor")
+_SHAPED = ("reshape", "broadcast_to", "sum_to", "fitting_mask", "row_numbers", "random_bits", "random_unit")
+"""Ops of an array and lengths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def is_hosted(i: Instruction, static: Sequence[bool], program: Program) -> bool:
 
 def arrays_taken(i: Instruction) -> int:
     """How many of the first arguments are arrays; the others are lengths, which must be known."""
-    if i.op.name in ("reshape", "broadcast_to", "sum_to", "fitting_mask", "row_numbers"):
+    if i.op.name in _SHAPED:
         return 1
     if i.op.name == "arange":
         return 0

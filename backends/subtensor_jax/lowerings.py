@@ -18,6 +18,7 @@ from jax import lax
 from subtensor.graph.types import INDEX
 from subtensor_jax import arithmetic
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like, spread
+from subtensor_jax.philox import random_bits, random_unit
 from subtensor_jax.runs import spread_rows
 
 ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
@@ -317,10 +318,12 @@ LOWERINGS: Mapping[str, Callable[..., Array]] = {
     "fixed_shape": fixed_shape,
 }
 
-SHAPED: Mapping[str, Callable[[Array, Sequence[int]], Array]] = {
+SHAPED: Mapping[str, Callable[..., Array]] = {
     "reshape": reshape,
     "broadcast_to": broadcast_to,
     "sum_to": sum_to,
     "fitting_mask": fitting_mask,
+    "random_bits": random_bits,
+    "random_unit": random_unit,
 }
-"""Ops of a tensor and of lengths that must be known when the program is traced."""
+"""Ops of a tensor and of lengths that must be known when the program is traced: ``(array, lengths, **params)``."""

@@ -130,7 +130,7 @@ class Trace:
         if name in self.lowerings:
             return self.lowerings[name](*(self.value(a) for a in i.args), **i.params)
         if name in SHAPED:
-            return SHAPED[name](self.value(i.args[0]), self.lengths(i.args[1:]))
+            return SHAPED[name](self.value(i.args[0]), self.lengths(i.args[1:]), **i.params)
         form = FORMS.get(name)
         if form is not None:
             return form(self, i)

@@ -273,7 +273,7 @@ def _tuple(items: Sequence[str]) -> str:
 
 _FILLED = ("set_subtensor", "inc_subtensor", "copy")
 """Ops that make an array of their own out of their first argument."""
-_SHAPED = ("reshape", "broadcast_to", "sum_to", "fitting_mask")
+_SHAPED = ("reshape", "broadcast_to", "sum_to", "fitting_mask", "random_bits", "random_unit")
 """Ops of a tensor and lengths."""
 
 # --- ops that are written out
@@ -290,7 +290,8 @@ def _reshape(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
 def _shaped(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     """Ops of a tensor and lengths."""
     dims = [e.scalar(a) for a in i.args[1:]]
-    return f"{e.bind(i.op.name, LOWERINGS[i.op.name])}({', '.join([args[0], *dims])})"
+    params = [f"{k}={v!r}" for k, v in i.params.items()]
+    return f"{e.bind(i.op.name, LOWERINGS[i.op.name])}({', '.join([args[0], *dims, *params])})"
 
 
 def _key(e: Emitter, index: Index, slots: Sequence[int]) -> str:
@@ -415,6 +416,8 @@ _FORMS: Mapping[str, Callable[[Emitter, Instruction, Sequence[str]], str]] = {
     "broadcast_to": _shaped,
     "sum_to": _shaped,
     "fitting_mask": _shaped,
+    "random_bits": _shaped,
+    "random_unit": _shaped,
     "subtensor": _subtensor,
     "set_subtensor": _write,
     "inc_subtensor": _write,

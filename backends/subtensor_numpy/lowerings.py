@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from subtensor_numpy.philox import random_bits, random_unit, within
 from subtensor_numpy.runs import row_numbers, run_starts, run_sums, spread_rows
 from subtensor_numpy.scatter import check_range
 
@@ -325,4 +326,7 @@ LOWERINGS: Mapping[str, Callable[..., Any]] = {
     "fixed_shape": fixed_shape,
     "assume_unique": assume_unique,
     "range_diagonal": range_diagonal,
+    "random_bits": random_bits,
+    "random_unit": random_unit,
+    "within": within,
 }

@@ -8,7 +8,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
-from subtensor import errors, plugins
+from subtensor import errors, plugins, random
 from subtensor.calculus.grad import grad
 from subtensor.calculus.jacobians import hessian, jacobian
 from subtensor.calculus.products import Lop, Rop, gauss_newton_vector_product, hessian_vector_product
@@ -52,6 +52,7 @@ from subtensor.look.printing import dprint
 from subtensor.plugins import backends
 from subtensor.plugins.hooks import hookimpl
 from subtensor.program.arguments import In
+from subtensor.random.streams import MRG_RandomStreams, RandomStream, RandomStreams
 from subtensor.rewrites.engine import RULES as _RULES
 from subtensor.starting import shared
 
@@ -105,11 +106,14 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "IndexingError",
     "Input",
     "Lop",
+    "MRG_RandomStreams",
     "MissingInputError",
     "NotASubsetError",
     "Op",
     "OptimizerError",
     "PluginError",
+    "RandomStream",
+    "RandomStreams",
     "Rop",
     "ShapeError",
     "SharedVariable",
@@ -141,6 +145,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "load",
     "optimizers",
     "plugins",
+    "random",
     "save",
     "shared",
     "tensor",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.indexing import Slice
 from subtensor.graph.nodes import Input, Variable, describe, replace, toposort
 from subtensor.graph.operators import public
-from subtensor.graph.shared import SharedVariable
+from subtensor.graph.shared import SharedVariable, default_updates
 from subtensor.graph.types import can_cast
 from subtensor.look.drawing import draw
 from subtensor.look.explain import Explanation, explanation, warn_of_whole_tables
@@ -63,11 +65,13 @@ class Function:
         graph: tuple[list[Variable], list[tuple[SharedVariable, Variable]]],
         source: tuple[list[Variable], list[tuple[SharedVariable, Variable]]],
         selection: Selection,
+        remake: Callable[..., Function],
     ) -> None:
         self.name = name
         self.program = program
         self.backend = backend
         self._parameters = tuple(parameters)
+        self._states = [p.state.cell.lock for p in parameters if p.state is not None]
         self._by_name: dict[str, int] = {}
         for i, p in enumerate(parameters):
             if p.name is not None:
@@ -87,12 +91,75 @@ class Function:
         self.graph = graph
         self.source = source
         self.selection = selection
+        self._remake = remake
         self.__name__ = name
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != len(self._parameters):
+            if self._states:
+                return self._remembering(args, kwargs)
             args = self._bind(args, kwargs)
         return self._pack(self._call(*args))
+
+    def _remembering(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """A call in which what was not given is remembered: nobody else may change it in between."""
+        with ExitStack() as held:
+            for lock in self._states:
+                held.enter_context(lock)
+            return self._pack(self._call(*self._bind(args, kwargs)))
+
+    def __getitem__(self, key: Variable | str) -> Any:
+        """The default value of an input, given as a node or by its name: a copy."""
+        value = self._parameter(key).default
+        if value is REQUIRED:
+            raise CallError(f"{self.name}: the input {self._parameter(key).name!r} has no default value")
+        return np.array(value)
+
+    def __setitem__(self, key: Variable | str, value: Any) -> None:
+        """Another default value for an input that has one; converted as an argument is."""
+        self[key]
+        self._parameter(key).default = value
+
+    def _parameter(self, key: Variable | str) -> Parameter:
+        found = [p for p in self._parameters if p.variable is key or (isinstance(key, str) and p.name == key)]
+        if len(found) != 1:
+            names = ", ".join(p.name or f"<{p.variable.type}>" for p in self._parameters)
+            many = "several inputs are" if found else "there is no input"
+            raise CallError(f"{self.name}: {many} named {key!r}; the inputs are: {names}")
+        return found[0]
+
+    def copy(
+        self,
+        share_memory: bool = False,  # noqa: ARG002  # accepted, without effect
+        swap: Mapping[SharedVariable, Any] | None = None,
+        delete_updates: bool = False,
+        name: str | None = None,
+        profile: Any = None,  # noqa: ARG002  # as above
+    ) -> Function:
+        """The same function over other shared variables.
+
+        swap: for each shared variable that is to be replaced, another of its dtype and static shape. delete_updates:
+        leave all updates out. What an ``In`` remembers is copied, other shared variables are shared. share_memory and
+        profile are accepted for programs written for the peers. Raises FunctionError for a variable that the function
+        has not, UpdateTypeError for one that does not fit.
+        """
+        swapped: dict[Variable, Variable] = {}
+        for old, new in (swap or {}).items():
+            if old not in self.program.shared:
+                raise FunctionError(f"{self.name}: copy: it does not read or update {old!r}, which swap names")
+            if not isinstance(new, SharedVariable) or new.type != old.type:
+                raise UpdateTypeError(
+                    f"{self.name}: copy: swap replaces {old!r} with {new!r}; expected a shared variable of type "
+                    f"{old.type}"
+                )
+            swapped[old] = new
+        swapped.update({p.state: p.state.__copy__() for p in self._parameters if p.state is not None and p.remembers})
+        outputs, updates = self.source
+        pairs = [] if delete_updates else updates
+        made = replace([*outputs, *(e for _, e in pairs)], swapped)
+        targets = [swapped.get(s, s) for s, _ in pairs]
+        changed = list(zip(targets, made[len(outputs) :], strict=True))
+        return self._remake(name or self.name, made[: len(outputs)], changed, swapped)
 
     def __copy__(self) -> Function:
         return self  # it runs on the variables that it was built over, whoever holds it
@@ -295,7 +362,7 @@ def function(
     allow_input_downcast: bool | None = None,
     rewrites: Any = True,
     mode: Any = None,
-    no_default_updates: bool = False,
+    no_default_updates: bool | Sequence[SharedVariable] = False,
     accept_inplace: bool = False,
 ) -> Function:
     """Compile a graph.
@@ -305,8 +372,10 @@ def function(
     once after the outputs are computed. givens: pairs (node, replacement), or a dict: replaced in the graph first, all
     at once, intermediate nodes included. backend: its name; ``config.backend`` by default. on_unused_input: ``raise``
     (default), ``warn`` or ``ignore``. allow_input_downcast: True lets arguments lose precision, False not even Python
-    floats. rewrites: True, False, or names and tags of rewrites to use (see ``docs/rewrites.md``). mode,
-    no_default_updates and accept_inplace are accepted for programs written for the peers and have no effect.
+    floats. rewrites: True, False, or names and tags of rewrites to use (see ``docs/rewrites.md``). no_default_updates:
+    True, or a list of the shared variables whose ``default_update`` is not to be made; all others that the function
+    reads are, unless `updates` has another one for them. mode and accept_inplace are accepted for programs written for
+    the peers and have no effect.
 
     Raises FunctionError and its kin while building: MissingInputError, UnusedInputError, UpdateError.
     """
@@ -319,22 +388,71 @@ def function(
         replaced = replace([*nodes, *(e for _, e in pairs)], replacements)
         nodes = replaced[: len(nodes)]
         pairs = [(s, e) for (s, _), e in zip(pairs, replaced[len(nodes) :], strict=True)]
+    parameters = [Parameter(s, allow_input_downcast, label) for s in specs]
+    pairs += _remembered(parameters, pairs, label)
+    pairs += _defaults([*nodes, *(e for _, e in pairs)], [s for s, _ in pairs], no_default_updates, label)
     pairs = [(s, _checked_update(s, e, label)) for s, e in pairs]
     _check_unused(specs, [*nodes, *(e for _, e in pairs)], on_unused_input or "raise", label)
 
     plugins.load_extensions()
     target = plugins.get_backend(backend or config.backend)
     selection = Selection.of(rewrites, plugins.rewrites(target.name))
+    return _compiled(parameters, target, pack, selection, label, nodes, pairs)
+
+
+def _compiled(
+    parameters: Sequence[Parameter],
+    target: Backend,
+    pack: Callable[[tuple[Any, ...]], Any],
+    selection: Selection,
+    label: str,
+    nodes: list[Variable],
+    pairs: list[tuple[SharedVariable, Variable]],
+    swapped: Mapping[Variable, Variable] | None = None,
+) -> Function:
+    """A function of checked outputs and updates. swapped: other shared variables for what parameters remember."""
     graph = rewrite([*nodes, *(e for _, e in pairs)], selection)
     outs = graph[: len(nodes)]
     changed = [(s, e) for (s, _), e in zip(pairs, graph[len(nodes) :], strict=True)]
     lowerings = plugins.lowerings(target.name)
-    program = build(label, [s.variable for s in specs], outs, changed, {*target.operations, *lowerings}, target.name)
+    operations = {*target.operations, *lowerings}
+    program = build(label, [p.variable for p in parameters], outs, changed, operations, target.name)
     checked = checked_lowerings(program, lowerings, plugins.lowering_owners(target.name))
     executable = target.compile(program, lowerings=checked)
     warn_of_whole_tables(program, pairs, changed, outs)
-    parameters = [Parameter(s, allow_input_downcast, label) for s in specs]
-    return Function(label, parameters, program, executable, target, pack, (outs, changed), (nodes, pairs), selection)
+    own = [p.over(swapped or {}) for p in parameters]
+    remake = partial(_compiled, own, target, pack, selection)
+    return Function(label, own, program, executable, target, pack, (outs, changed), (nodes, pairs), selection, remake)
+
+
+def _remembered(
+    parameters: Sequence[Parameter], pairs: Sequence[tuple[SharedVariable, Variable]], label: str
+) -> list[tuple[SharedVariable, Variable]]:
+    """The updates of what inputs remember."""
+    found = []
+    for p in parameters:
+        if p.update is None or p.state is None:
+            continue
+        if any(s is p.state for s, _ in pairs):
+            raise UpdateError(f"{label}: {p.state.label} is updated twice, in updates and by In(update=…)")
+        value = _scalar_like(p.state, p.update) if is_weak(p.update) else as_tensor(p.update)
+        found.append((p.state, value))
+    return found
+
+
+def _defaults(
+    expressions: Sequence[Variable],
+    updated: Sequence[SharedVariable],
+    excepted: bool | Sequence[SharedVariable],
+    label: str,
+) -> list[tuple[SharedVariable, Variable]]:
+    """The default updates that a function makes."""
+    if isinstance(excepted, bool):
+        return [] if excepted else default_updates(expressions, updated)
+    for s in excepted:
+        if not isinstance(s, SharedVariable):
+            raise FunctionError(f"{label}: no_default_updates holds {s!r}; expected True, False or shared variables")
+    return default_updates(expressions, {*updated, *excepted})
 
 
 def _input_specs(inputs: Any, label: str) -> list[In]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,34 @@ import numpy as np
 from subtensor.errors import DTypeError, ShapeError
 from subtensor.graph.cells import Cell, keeper_of, owned
 from subtensor.graph.config import config
-from subtensor.graph.constants import number_array
-from subtensor.graph.nodes import Array, Variable
+from subtensor.graph.constants import as_tensor, number_array
+from subtensor.graph.nodes import Array, Variable, replace, toposort
 from subtensor.graph.types import TensorType, as_dtype, can_cast
 
 
 class SharedVariable(Variable):
     """A leaf with a value that functions read and update. Made by ``subtensor.shared``."""
 
-    __slots__ = ("cell",)
+    __slots__ = ("_default_update", "cell")
 
     def __init__(self, type: TensorType, value: Array | Cell, name: str | None) -> None:
         super().__init__(type, name=name)
         self.cell = value if isinstance(value, Cell) else Cell(value)
+        self._default_update: Variable | None = None
+
+    @property
+    def default_update(self) -> Variable | None:
+        """The new value that each function that reads the variable gives it, unless it has another update for it.
+
+        None, which can be set too, where there is none; numbers become constants. Functions look when they are built.
+        """
+        return self._default_update
+
+    @default_update.setter
+    def default_update(self, value: Any) -> None:
+        if value is not None and not isinstance(value, Variable):
+            value = as_tensor(value, dtype=self.dtype)
+        self._default_update = value
 
     def get_value(self, borrow: bool = False, return_internal_type: bool = False) -> Any:
         """The value: a NumPy copy that belongs to the caller.
@@ -68,6 +83,8 @@ class SharedVariable(Variable):
         """A new variable of the same name and type, with a copy of the value. What reads this one goes on doing so."""
         made = SharedVariable(self.type, np.asarray(self.get_value(), order="C"), self.name)
         made._place = self._place
+        if self._default_update is not None:
+            (made._default_update,) = replace([self._default_update], {self: made})
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SharedVariable:
@@ -115,3 +132,19 @@ def shared(
     check_static_shape(what, array.shape, static)
     array = owned(value, array, borrow, what)
     return SharedVariable(TensorType(array.dtype.name, static), Cell(array, keeper=keeper_of(array)), name)
+
+
+def default_updates(
+    expressions: Iterable[Variable], without: Collection[SharedVariable]
+) -> list[tuple[SharedVariable, Variable]]:
+    """The default updates of all shared variables that `expressions` read, or that these updates read in turn, but for
+    those `without`.
+    """
+    found: dict[SharedVariable, Variable] = {}
+    search = list(expressions)
+    while search:
+        read = [v for v in toposort(search) if isinstance(v, SharedVariable) and v not in without and v not in found]
+        new = {s: s.default_update for s in read if s.default_update is not None}
+        found.update(new)
+        search = list(new.values())
+    return list(found.items())

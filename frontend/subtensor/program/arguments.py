@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from subtensor.errors import DTypeError
+from subtensor.errors import DTypeError, FunctionError
 from subtensor.graph.nodes import Array, Variable
-from subtensor.graph.shared import check_static_shape
+from subtensor.graph.shared import SharedVariable, check_static_shape
 from subtensor.graph.types import can_cast
 
 REQUIRED = object()
@@ -17,12 +18,14 @@ REQUIRED = object()
 
 
 class In:
-    """An input of a function with a default value or a name of its own.
+    """An input of a function with a default value, a name of its own, or a value that the function remembers.
 
-    variable: the input node. value: the default, converted as an argument is. name: the keyword; the variable's name
-    unless given. strict: accept only arrays of exactly the input's dtype. allow_downcast: as ``function``'s
-    allow_input_downcast, for this input. borrow and mutable are accepted for programs written for the peers: inputs are
-    never changed.
+    variable: the input node. value: the default, converted as an argument is; a shared variable: its value at the call.
+    name: the keyword; the variable's name unless given. update: an expression whose value is the default of the next
+    call; needs a `value` to begin with (``fn[variable]`` reads and sets it). strict: accept only arrays of exactly the
+    input's dtype. allow_downcast: as ``function``'s allow_input_downcast, for this input. mutable, borrow, autoname and
+    implicit are accepted for programs written for the peers: inputs are never changed. Raises FunctionError for an
+    update without a value.
     """
 
     def __init__(
@@ -30,15 +33,22 @@ class In:
         variable: Variable,
         name: str | None = None,
         value: Any = REQUIRED,
-        *,
+        update: Any = None,
+        mutable: bool | None = None,  # noqa: ARG002  # accepted, without effect
         strict: bool = False,
         allow_downcast: bool | None = None,
-        borrow: bool = False,  # noqa: ARG002  # accepted, without effect
-        mutable: bool = False,  # noqa: ARG002  # as above
+        autoname: bool = True,  # noqa: ARG002  # as above
+        implicit: bool | None = None,  # noqa: ARG002  # as above
+        borrow: bool | None = None,  # noqa: ARG002  # as above
     ) -> None:
         self.variable = variable
         self.name = name if name is not None else getattr(variable, "name", None)
         self.value = REQUIRED if value is None else value
+        self.update = update
+        if update is not None and self.value is REQUIRED:
+            raise FunctionError(
+                f"In: {self.name or repr(variable)} has an update and no value; expected value=…, for the first call"
+            )
         self.strict = strict
         self.allow_downcast = allow_downcast
 
@@ -56,7 +66,36 @@ class Parameter:
         self.ndim = self.type.ndim
         self.free = all(d is None for d in self.type.shape)
         self.where = f"{function_name}: argument {self.name or spec.variable.label}"
-        self.default = REQUIRED if spec.value is REQUIRED else np.array(self.convert(spec.value))
+        self.update = spec.update
+        self.state = spec.value if isinstance(spec.value, SharedVariable) else None
+        self.remembers = spec.update is not None and self.state is None
+        self._default: Any = REQUIRED
+        if self.state is None and spec.value is not REQUIRED:
+            self.default = spec.value
+            if self.remembers:
+                self.state = SharedVariable(self.type, self.default, self.name)
+
+    @property
+    def default(self) -> Any:
+        """What stands for the argument where none is given: ``REQUIRED``, or an array."""
+        return self._default if self.state is None else self.state.get_value()
+
+    @default.setter
+    def default(self, value: Any) -> None:
+        converted = np.array(self.convert(value), order="C")
+        if self.state is None:
+            self._default = converted
+        else:
+            self.state.set_value(converted)
+
+    def over(self, swapped: Mapping[Variable, Variable]) -> Parameter:
+        """The same, remembering in another shared variable where `swapped` has one for its own."""
+        other = None if self.state is None else swapped.get(self.state)
+        if not isinstance(other, SharedVariable):
+            return self
+        made = copy.copy(self)
+        made.state = other
+        return made
 
     def convert(self, value: Any) -> Array:
         """`value` as an array of the input's type. Raises DTypeError or ShapeError, naming the argument."""

@@ -45,6 +45,7 @@ VIEWS = frozenset(
         "fixed_shape",
         "sum_to",
         "range_diagonal",
+        "within",
     }
 )
 """Ops whose result may share memory with their first input, and with nothing else."""
@@ -434,7 +435,7 @@ def _body(node: Variable, name: str, operations: Collection[str], backend: str) 
 # --- shapes that depend on values
 
 
-_DIMS = frozenset({"reshape", "broadcast_to", "sum_to"})
+_DIMS = frozenset({"reshape", "broadcast_to", "sum_to", "random_bits", "random_unit"})
 """Ops whose arguments after the first one are lengths."""
 
 
@@ -442,7 +443,7 @@ def needs_dynamic_shapes(program: Program) -> bool:
     """Whether shapes depend on more than the shapes of inputs and shared variables: the capability ``dynamic_shapes``.
 
     That is so where ``flatnonzero`` has a mask, or ``arange``, a bound of a slice, or a length of ``reshape``,
-    ``broadcast_to`` or ``sum_to`` an argument, that is not computed from lengths and constants alone.
+    ``broadcast_to``, ``sum_to`` or random numbers an argument, that is not computed from lengths and constants alone.
     """
     static = {slot for slot in range(len(program.types)) if program.known(slot) is not None}
     for i in program.instructions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cases_core
 import cases_elementwise
 import cases_linalg
+import cases_random
 import cases_reduce
 import cases_select
 import cases_shape
@@ -15,7 +16,16 @@ import subtensor  # noqa: F401  # fills the tables
 from subtensor.graph.nodes import OPS
 from subtensor.graph.operators import FUNCTIONS
 
-MODULES = (cases_core, cases_elementwise, cases_linalg, cases_reduce, cases_select, cases_shape, cases_theano)
+MODULES = (
+    cases_core,
+    cases_elementwise,
+    cases_linalg,
+    cases_random,
+    cases_reduce,
+    cases_select,
+    cases_shape,
+    cases_theano,
+)
 CASES: list[Case] = [case for module in MODULES for case in module.all_cases()]
 BY_NAME: dict[str, list[Case]] = {}
 for _case in CASES:
