@@ -14,9 +14,10 @@ import pytest
 
 import subtensor as st
 from subtensor.graph.nodes import OPS
+from subtensor.ops.views import VIEWS
 from subtensor.plugins import PluginHost, hooks
 from subtensor.program.contract import CAPABILITIES, OPTIONAL, Backend
-from subtensor.program.linear import VIEWS, Commit, Instruction, Program, Write
+from subtensor.program.linear import Commit, Instruction, Program, Write
 
 DOCS = Path(__file__).parents[1]
 PAGE = (DOCS / "writing-a-backend.md").read_text(encoding="utf-8")

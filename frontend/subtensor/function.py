@@ -33,11 +33,12 @@ from subtensor.look.explain import Explanation, explanation, warn_of_whole_table
 from subtensor.ops.elementwise import same_kind
 from subtensor.ops.shape import fixed_shape, inverse_permutation
 from subtensor.ops.subtensor import get_op, is_write
+from subtensor.ops.views import VIEWS
 from subtensor.program.arguments import REQUIRED, In, Parameter
 from subtensor.program.calling import caller
 from subtensor.program.contract import Backend, Executable
 from subtensor.program.diagnosis import diagnose
-from subtensor.program.linear import VIEWS, Program, build
+from subtensor.program.linear import Program, build
 from subtensor.program.lowered import checked_lowerings
 from subtensor.program.stepping import Ahead, Failed, Here, Runner, joined
 from subtensor.program.stepping import batches as stacked_batches

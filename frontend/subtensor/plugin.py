@@ -5,6 +5,7 @@ Everything else of subtensor may move between versions; these names stay. `docs/
 
 from subtensor.errors import PluginError, Unsupported
 from subtensor.graph.cells import Cell, commit, kept
+from subtensor.graph.cost import Cost
 from subtensor.graph.indexing import At, Index, Ref, Slice
 from subtensor.graph.nodes import (
     DISCONNECTED,
@@ -22,6 +23,7 @@ from subtensor.graph.nodes import (
 )
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX, TensorType
+from subtensor.ops.views import VIEWS
 from subtensor.plugins.hooks import hookimpl
 from subtensor.program.contract import (
     CAPABILITIES,
@@ -33,7 +35,6 @@ from subtensor.program.contract import (
     Lowering,
 )
 from subtensor.program.linear import (
-    VIEWS,
     Commit,
     Instruction,
     Program,
@@ -61,6 +62,7 @@ __all__ = [
     "Cell",
     "Commit",
     "Constant",
+    "Cost",
     "Cotangent",
     "Executable",
     "Index",

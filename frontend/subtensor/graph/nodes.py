@@ -20,6 +20,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from subtensor.errors import GraphError
+from subtensor.graph.cost import Cost, fault
 from subtensor.graph.operators import FUNCTIONS, Operators
 from subtensor.graph.types import Dim, Shape, TensorType
 
@@ -74,6 +75,7 @@ class Op:
     dims: ``(axis, *inputs, **params)`` tells the length of an output axis without computing the output: as a 0-d
         node, or as ``(input, axis)`` whose length it is, or None where only the output tells.
     fresh: whether the result is always a new buffer, sharing memory with no input.
+    cost: what applying it takes, where that differs from what is usual for its kind (see ``Cost``).
     """
 
     name: str
@@ -83,6 +85,7 @@ class Op:
     check: Callable[..., None] | None = None
     dims: Callable[..., Length] | None = None
     fresh: bool = False
+    cost: Cost | None = None
 
     def __call__(self, *inputs: Variable, **params: Any) -> Variable:
         return apply(self, inputs, params)
@@ -104,11 +107,14 @@ def define(
     check: Callable[..., None] | None = None,
     dims: Callable[..., Length] | None = None,
     fresh: bool = False,
+    cost: Cost | None = None,
 ) -> Op:
-    """Make an op and enter it into ``OPS``; a second op of the same name is refused."""
-    op = Op(name=name, infer=infer, vjp=vjp, expand=expand, check=check, dims=dims, fresh=fresh)
+    """Make an op and enter it into ``OPS``; a second op of the same name is refused, and a cost that cannot be."""
+    op = Op(name=name, infer=infer, vjp=vjp, expand=expand, check=check, dims=dims, fresh=fresh, cost=cost)
     if name in OPS:
         raise GraphError(f"op {name!r} is defined twice; choose another name")
+    if cost is not None and (wrong := fault(cost, infer)) is not None:
+        raise GraphError(f"op {name!r}: {wrong}")
     OPS[name] = op
     return op
 

@@ -18,7 +18,8 @@ from subtensor.graph.shared import SharedVariable
 from subtensor.ops.selection import range_diagonal
 from subtensor.ops.shape import lengths
 from subtensor.ops.subtensor import get_op, is_write, set_op
-from subtensor.program.linear import VIEWS, Commit, Program
+from subtensor.ops.views import VIEWS
+from subtensor.program.linear import Commit, Program
 from subtensor.rewrites.engine import Selection, Step, rewrite
 from subtensor.rewrites.shapes import is_zeros, length_of
 

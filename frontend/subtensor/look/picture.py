@@ -18,7 +18,7 @@ from subtensor.errors import counted
 from subtensor.graph.nodes import Constant, Variable, consumers, describe, toposort
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import is_discrete
-from subtensor.program.linear import VIEWS
+from subtensor.ops.views import VIEWS
 
 Updates: TypeAlias = Sequence[tuple[SharedVariable, Variable]]
 

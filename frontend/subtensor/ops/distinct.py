@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from subtensor.graph.cost import Cost
 from subtensor.graph.indexing import out_of_bounds
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define
 from subtensor.graph.types import INDEX, TensorType
@@ -54,6 +55,7 @@ row_numbers = define(
     expand=_row_numbers_expand,
     check=_row_numbers_check,
     dims=lambda axis, ids, n, of=None: (ids, axis),
+    cost=Cost(computes="3 * ids.size"),
 )
 """``row_numbers(ids, n, of=…)``: ids as int64 in ``[0, n)``, negative ones wrapped; raises BoundsError out of range, in
 which `of`, an ``Indexed``, is named."""
@@ -72,6 +74,7 @@ run_starts = define(
     vjp=lambda g, out, ordered: [DISCONNECTED],
     expand=_run_starts_expand,
     fresh=True,
+    cost=Cost(computes="2 * ordered.size"),
 )
 """``run_starts(ordered)``: where the runs of equal elements of an ascending vector start; ascending, each run at least
 once, and no more often than it is long."""
@@ -115,6 +118,7 @@ run_sums = define(
     expand=_run_sums_expand,
     dims=_run_sums_dims,
     fresh=True,
+    cost=Cost(reads="x.size + order.size", computes="3 * x.size"),
 )
 """``run_sums(x, order, starts)``: for each start, the sum of the rows ``x[order]`` over its run, in order."""
 
@@ -139,6 +143,7 @@ spread_rows = define(
     vjp=lambda g, out, by_row, like: [call("sum", g, tuple(range(1, g.ndim))) if g.ndim > 1 else g, ZERO],
     expand=_spread_expand,
     dims=_spread_dims,
+    cost=Cost(reads="by_row.size", computes="0"),
 )
 """``spread_rows(by_row, like)``: a number for each row, as often as rows of `like` are long: (S,) to (S, …)."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError
 from subtensor.graph.constants import as_tensor, constant, is_weak, promoted
+from subtensor.graph.cost import Cost
 from subtensor.graph.lengths import root
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Op, Variable, Zero, call, define
 from subtensor.graph.operators import public, publish
@@ -58,12 +59,16 @@ ELEMENTWISE: set[str] = set()
 """The names of ops that compute each element from the elements of their inputs at the same place."""
 
 
+DIVISION, SERIES, LONG_SERIES = (Cost(computes=f"{n} * out.size") for n in (3, 10, 40))
+
+
 def elementwise(
     name: str,
     vjp: Callable[..., Sequence[Cotangent]],
     dtype_of: Callable[[str], str] = _same,
     expand: Callable[..., Variable] | None = None,
     check: Callable[..., None] | None = None,
+    cost: Cost | None = None,
 ) -> Op:
     """Define an elementwise op. `vjp` may return cotangents of the broadcast shape: they are summed back here."""
 
@@ -75,7 +80,14 @@ def elementwise(
 
     ELEMENTWISE.add(name)
     return define(
-        name, infer=_named(name, dtype_of), vjp=summed, expand=expand, check=check, dims=broadcast_length, fresh=True
+        name,
+        infer=_named(name, dtype_of),
+        vjp=summed,
+        expand=expand,
+        check=check,
+        dims=broadcast_length,
+        fresh=True,
+        cost=cost,
     )
 
 
@@ -110,33 +122,35 @@ def _never_stretched(axis: int, like: Variable, inputs: Sequence[Variable]) -> b
 neg = elementwise("neg", lambda g, out, x: (-g,))
 abs_ = elementwise("abs", lambda g, out, x: (g * sign(x),))
 sign: Op = elementwise("sign", lambda g, out, x: (ZERO,))
-exp = elementwise("exp", lambda g, out, x: (g * out,))
-expm1 = elementwise("expm1", lambda g, out, x: (g * (out + 1),))
-log = elementwise("log", lambda g, out, x: (g / x,))
-log1p = elementwise("log1p", lambda g, out, x: (g / (x + 1),))
-sqrt = elementwise("sqrt", lambda g, out, x: (g / (2 * out),))
-sin = elementwise("sin", lambda g, out, x: (g * cos(x),))
-cos: Op = elementwise("cos", lambda g, out, x: (-g * sin(x),))
-tan = elementwise("tan", lambda g, out, x: (g * (1 + out * out),))
-arcsin = elementwise("arcsin", lambda g, out, x: (g / sqrt(1 - x * x),))
-arccos = elementwise("arccos", lambda g, out, x: (-g / sqrt(1 - x * x),))
-arctan = elementwise("arctan", lambda g, out, x: (g / (1 + x * x),))
-sinh = elementwise("sinh", lambda g, out, x: (g * cosh(x),))
-cosh: Op = elementwise("cosh", lambda g, out, x: (g * sinh(x),))
-tanh = elementwise("tanh", lambda g, out, x: (g * (1 - out * out),))
-arcsinh = elementwise("arcsinh", lambda g, out, x: (g / sqrt(x * x + 1),))
-arccosh = elementwise("arccosh", lambda g, out, x: (g / (sqrt(x - 1) * sqrt(x + 1)),))
-arctanh = elementwise("arctanh", lambda g, out, x: (g / (1 - x * x),))
+exp = elementwise("exp", lambda g, out, x: (g * out,), cost=SERIES)
+expm1 = elementwise("expm1", lambda g, out, x: (g * (out + 1),), cost=SERIES)
+log = elementwise("log", lambda g, out, x: (g / x,), cost=SERIES)
+log1p = elementwise("log1p", lambda g, out, x: (g / (x + 1),), cost=SERIES)
+sqrt = elementwise("sqrt", lambda g, out, x: (g / (2 * out),), cost=DIVISION)
+sin = elementwise("sin", lambda g, out, x: (g * cos(x),), cost=SERIES)
+cos: Op = elementwise("cos", lambda g, out, x: (-g * sin(x),), cost=SERIES)
+tan = elementwise("tan", lambda g, out, x: (g * (1 + out * out),), cost=SERIES)
+arcsin = elementwise("arcsin", lambda g, out, x: (g / sqrt(1 - x * x),), cost=SERIES)
+arccos = elementwise("arccos", lambda g, out, x: (-g / sqrt(1 - x * x),), cost=SERIES)
+arctan = elementwise("arctan", lambda g, out, x: (g / (1 + x * x),), cost=SERIES)
+sinh = elementwise("sinh", lambda g, out, x: (g * cosh(x),), cost=SERIES)
+cosh: Op = elementwise("cosh", lambda g, out, x: (g * sinh(x),), cost=SERIES)
+tanh = elementwise("tanh", lambda g, out, x: (g * (1 - out * out),), cost=SERIES)
+arcsinh = elementwise("arcsinh", lambda g, out, x: (g / sqrt(x * x + 1),), cost=SERIES)
+arccosh = elementwise("arccosh", lambda g, out, x: (g / (sqrt(x - 1) * sqrt(x + 1)),), cost=SERIES)
+arctanh = elementwise("arctanh", lambda g, out, x: (g / (1 - x * x),), cost=SERIES)
 floor = elementwise("floor", lambda g, out, x: (ZERO,))
 ceil = elementwise("ceil", lambda g, out, x: (ZERO,))
 trunc = elementwise("trunc", lambda g, out, x: (ZERO,))
 rint = elementwise("rint", lambda g, out, x: (ZERO,))
-erf = elementwise("erf", lambda g, out, x: (g * (2 / math.sqrt(math.pi)) * exp(-x * x),))
-erfc = elementwise("erfc", lambda g, out, x: (g * (-2 / math.sqrt(math.pi)) * exp(-x * x),))
-erfinv = elementwise("erfinv", lambda g, out, x: (g * (math.sqrt(math.pi) / 2) * exp(out * out),))
-gammaln = elementwise("gammaln", lambda g, out, x: (g * digamma(x),))
-digamma: Op = elementwise("digamma", lambda g, out, x: (g * polygamma(constant(1, dtype=x.dtype), x),))
-polygamma: Op = elementwise("polygamma", lambda g, out, n, x: (DISCONNECTED, g * polygamma(n + 1, x)))
+erf = elementwise("erf", lambda g, out, x: (g * (2 / math.sqrt(math.pi)) * exp(-x * x),), cost=LONG_SERIES)
+erfc = elementwise("erfc", lambda g, out, x: (g * (-2 / math.sqrt(math.pi)) * exp(-x * x),), cost=LONG_SERIES)
+erfinv = elementwise("erfinv", lambda g, out, x: (g * (math.sqrt(math.pi) / 2) * exp(out * out),), cost=LONG_SERIES)
+gammaln = elementwise("gammaln", lambda g, out, x: (g * digamma(x),), cost=LONG_SERIES)
+digamma: Op = elementwise(
+    "digamma", lambda g, out, x: (g * polygamma(constant(1, dtype=x.dtype), x),), cost=LONG_SERIES
+)
+polygamma: Op = elementwise("polygamma", lambda g, out, n, x: (DISCONNECTED, g * polygamma(n + 1, x)), cost=LONG_SERIES)
 """``polygamma(n, x)``, n an order given in x's dtype: the n-th derivative of digamma."""
 invert = elementwise("invert", lambda g, out, x: (ZERO,))
 
@@ -145,9 +159,9 @@ invert = elementwise("invert", lambda g, out, x: (ZERO,))
 add = elementwise("add", lambda g, out, x, y: (g, g))
 subtract = elementwise("subtract", lambda g, out, x, y: (g, -g))
 multiply = elementwise("multiply", lambda g, out, x, y: (g * y, g * x))
-divide = elementwise("divide", lambda g, out, x, y: (g / y, -g * out / y))
-floor_divide = elementwise("floor_divide", lambda g, out, x, y: (ZERO, ZERO))
-mod = elementwise("mod", lambda g, out, x, y: (g, -g * call("floor", x / y)))
+divide = elementwise("divide", lambda g, out, x, y: (g / y, -g * out / y), cost=DIVISION)
+floor_divide = elementwise("floor_divide", lambda g, out, x, y: (ZERO, ZERO), cost=SERIES)
+mod = elementwise("mod", lambda g, out, x, y: (g, -g * call("floor", x / y)), cost=SERIES)
 
 
 def _power_vjp(g: Variable, out: Variable, x: Variable, y: Variable) -> tuple[Cotangent, Cotangent]:
@@ -167,7 +181,7 @@ def _check_power(x: Argument, y: Argument) -> None:
         )
 
 
-power = elementwise("power", _power_vjp, check=_check_power)
+power = elementwise("power", _power_vjp, check=_check_power, cost=LONG_SERIES)
 
 
 def _extremum_vjp(g: Variable, out: Variable, x: Variable, y: Variable) -> tuple[Cotangent, Cotangent]:
@@ -180,7 +194,7 @@ def _extremum_vjp(g: Variable, out: Variable, x: Variable, y: Variable) -> tuple
 
 maximum = elementwise("maximum", _extremum_vjp)
 minimum = elementwise("minimum", _extremum_vjp)
-arctan2 = elementwise("arctan2", lambda g, out, y, x: (g * x / (x * x + y * y), -g * y / (x * x + y * y)))
+arctan2 = elementwise("arctan2", lambda g, out, y, x: (g * x / (x * x + y * y), -g * y / (x * x + y * y)), cost=SERIES)
 less = elementwise("less", lambda g, out, x, y: (ZERO, ZERO), _to_bool)
 less_equal = elementwise("less_equal", lambda g, out, x, y: (ZERO, ZERO), _to_bool)
 equal = elementwise("equal", lambda g, out, x, y: (ZERO, ZERO), _to_bool)

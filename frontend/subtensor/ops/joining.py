@@ -8,6 +8,7 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
 from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, Dim, TensorType, is_integer, normalize_axes, normalize_axis, result_dtype
@@ -73,7 +74,14 @@ def _concatenate_dims(axis: int, /, *xs: Variable, **params: int) -> Length:
     return total
 
 
-_concatenate = define("concatenate", infer=_concatenate_infer, vjp=_concatenate_vjp, dims=_concatenate_dims, fresh=True)
+_concatenate = define(
+    "concatenate",
+    infer=_concatenate_infer,
+    vjp=_concatenate_vjp,
+    dims=_concatenate_dims,
+    fresh=True,
+    cost=Cost(computes="0"),
+)
 
 
 def same_dtype(xs: Iterable[Any]) -> list[Variable]:
@@ -113,6 +121,7 @@ _stack = define(
     vjp=lambda g, out, *xs: [g[i] for i in range(len(xs))],
     dims=lambda axis, *xs: (xs[0], axis - 1),
     fresh=True,
+    cost=Cost(computes="0"),
 )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from subtensor.errors import DTypeError, ShapeError, counted
 from subtensor.graph.constants import promoted
+from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
 from subtensor.graph.operators import public
 from subtensor.graph.types import Dim, TensorType, broadcast_shapes, normalize_axis
@@ -50,7 +51,14 @@ def _matmul_dims(axis: int, a: Variable, b: Variable) -> Length:
     return None
 
 
-_matmul = define("matmul", infer=_matmul_infer, vjp=_matmul_vjp, dims=_matmul_dims, fresh=True)
+_matmul = define(
+    "matmul",
+    infer=_matmul_infer,
+    vjp=_matmul_vjp,
+    dims=_matmul_dims,
+    fresh=True,
+    cost=Cost(computes="0.3 * out.size * a.shape[-1]"),  # multiplying and adding are one, several at a time
+)
 
 
 @public

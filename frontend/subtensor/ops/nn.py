@@ -6,6 +6,7 @@ from typing import Any
 
 from subtensor.errors import DTypeError, ShapeError
 from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
 from subtensor.graph.operators import public
 from subtensor.graph.types import TensorType, float_dtype, is_integer, normalize_axes
@@ -40,7 +41,10 @@ def _softmax_vjp(g: Variable, out: Variable, x: Variable, axes: Axes) -> list[Co
     return [out * (g - _keep_sum(g * out, axes))]
 
 
-softmax_op = define("softmax", infer=_same_type, vjp=_softmax_vjp, expand=_softmax_expand, dims=_same_dims, fresh=True)
+_COST = Cost(computes="16 * x.size")
+softmax_op = define(
+    "softmax", infer=_same_type, vjp=_softmax_vjp, expand=_softmax_expand, dims=_same_dims, fresh=True, cost=_COST
+)
 
 
 def _log_softmax_expand(x: Variable, axes: Axes) -> Variable:
@@ -53,7 +57,13 @@ def _log_softmax_vjp(g: Variable, out: Variable, x: Variable, axes: Axes) -> lis
 
 
 log_softmax_op = define(
-    "log_softmax", infer=_same_type, vjp=_log_softmax_vjp, expand=_log_softmax_expand, dims=_same_dims, fresh=True
+    "log_softmax",
+    infer=_same_type,
+    vjp=_log_softmax_vjp,
+    expand=_log_softmax_expand,
+    dims=_same_dims,
+    fresh=True,
+    cost=_COST,
 )
 
 

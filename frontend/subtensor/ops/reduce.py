@@ -7,6 +7,7 @@ from typing import Any
 
 from subtensor.errors import DomainError, DTypeError, ShapeError
 from subtensor.graph.constants import as_tensor, constant, is_weak
+from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define, static_dims
 from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, TensorType, as_dtype, is_discrete, normalize_axes, normalize_axis, sum_dtype
@@ -29,12 +30,14 @@ def _spread(g: Variable, x: Variable, axes: tuple[int, ...]) -> Variable:
     return broadcast_to_dims(expand_dims(g, axes), lengths(x))
 
 
+_REDUCTION = Cost(computes="x.size")
 _sum = define(
     "sum",
     infer=lambda x, axes: _reduced(x, axes, x.type.dtype),
     vjp=lambda g, out, x, axes: [_spread(g, x, axes)],
     dims=_kept,
     fresh=True,
+    cost=_REDUCTION,
 )
 
 
@@ -66,6 +69,7 @@ _prod = define(
     vjp=_prod_vjp,
     dims=_kept,
     fresh=True,
+    cost=_REDUCTION,
 )
 
 
@@ -94,8 +98,8 @@ def _extremum_vjp(g: Variable, out: Variable, x: Variable, axes: tuple[int, ...]
     return [_spread(g / _sum(winners, axes=axes), x, axes) * winners]
 
 
-_max = define("max", infer=_extremum_infer("max"), vjp=_extremum_vjp, dims=_kept, fresh=True)
-_min = define("min", infer=_extremum_infer("min"), vjp=_extremum_vjp, dims=_kept, fresh=True)
+_max = define("max", infer=_extremum_infer("max"), vjp=_extremum_vjp, dims=_kept, fresh=True, cost=_REDUCTION)
+_min = define("min", infer=_extremum_infer("min"), vjp=_extremum_vjp, dims=_kept, fresh=True, cost=_REDUCTION)
 
 
 def _arg_infer(name: str) -> Any:
@@ -112,8 +116,22 @@ def _arg_dims(axis: int, x: Variable, /, **params: int) -> Length:
     return _kept(axis, x, (params["axis"],))
 
 
-_argmax = define("argmax", infer=_arg_infer("argmax"), vjp=lambda g, out, x, axis: [ZERO], dims=_arg_dims, fresh=True)
-_argmin = define("argmin", infer=_arg_infer("argmin"), vjp=lambda g, out, x, axis: [ZERO], dims=_arg_dims, fresh=True)
+_argmax = define(
+    "argmax",
+    infer=_arg_infer("argmax"),
+    vjp=lambda g, out, x, axis: [ZERO],
+    dims=_arg_dims,
+    fresh=True,
+    cost=_REDUCTION,
+)
+_argmin = define(
+    "argmin",
+    infer=_arg_infer("argmin"),
+    vjp=lambda g, out, x, axis: [ZERO],
+    dims=_arg_dims,
+    fresh=True,
+    cost=_REDUCTION,
+)
 
 
 def _scan_dims(axis: int, x: Variable, /, **_: int) -> Length:
@@ -124,7 +142,14 @@ def _cumsum_vjp(g: Variable, out: Variable, x: Variable, axis: int) -> list[Cota
     return [call("flip", _cumsum(call("flip", g, axis), axis=axis), axis)]
 
 
-_cumsum = define("cumsum", infer=lambda x, axis: x.type, vjp=_cumsum_vjp, dims=_scan_dims, fresh=True)
+_cumsum = define(
+    "cumsum",
+    infer=lambda x, axis: x.type,
+    vjp=_cumsum_vjp,
+    dims=_scan_dims,
+    fresh=True,
+    cost=Cost(computes="5 * x.size"),
+)
 
 
 def _cumprod_vjp(g: Variable, out: Variable, x: Variable, axis: int) -> list[Cotangent]:
@@ -140,7 +165,14 @@ def _cumprod_vjp(g: Variable, out: Variable, x: Variable, axis: int) -> list[Cot
     return [call("moveaxis", _sum(expand_dims(g, x.ndim - 1) * reached, axes=(x.ndim,)), -1, axis)]
 
 
-_cumprod = define("cumprod", infer=lambda x, axis: x.type, vjp=_cumprod_vjp, dims=_scan_dims, fresh=True)
+_cumprod = define(
+    "cumprod",
+    infer=lambda x, axis: x.type,
+    vjp=_cumprod_vjp,
+    dims=_scan_dims,
+    fresh=True,
+    cost=Cost(computes="5 * x.size"),
+)
 
 
 # --- summing back over broadcast axes
@@ -159,7 +191,13 @@ def _sum_to_vjp(gg: Variable, out: Variable, g: Variable, *dims: Variable) -> li
     return [broadcast_to_dims(gg, lengths(g)), *(DISCONNECTED for _ in dims)]
 
 
-_sum_to = define("sum_to", infer=_sum_to_infer, vjp=_sum_to_vjp, dims=lambda axis, g, *dims: dims[axis])
+_sum_to = define(
+    "sum_to",
+    infer=_sum_to_infer,
+    vjp=_sum_to_vjp,
+    dims=lambda axis, g, *dims: dims[axis],
+    cost=Cost(reads="g.size", writes="out.size", allocates="out.size", computes="g.size"),
+)
 """``sum_to(g, *dims)``: g summed over leading axes, and over those whose length is 1 in `dims` and not in g."""
 
 
@@ -397,6 +435,7 @@ _logsumexp = define(
     expand=_logsumexp_expand,
     dims=_kept,
     fresh=True,
+    cost=Cost(computes="14 * x.size"),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from subtensor.errors import DTypeError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, promoted
+from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import ZERO, Argument, Cotangent, Length, Variable, call, define
 from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, SIGNED, TensorType, is_integer, normalize_axis
@@ -23,13 +24,15 @@ def _sort_vjp(g: Variable, out: Variable, x: Variable, axis: int) -> list[Cotang
     return [call("put_along_axis", call("zeros_like", x), order, g, axis)]
 
 
-_sort = define("sort", infer=lambda x, axis: x.type, vjp=_sort_vjp, dims=_axis_dims, fresh=True)
+_SORTING = Cost(computes="80 * x.size")  # of a few thousand elements; the logarithm is taken as a number
+_sort = define("sort", infer=lambda x, axis: x.type, vjp=_sort_vjp, dims=_axis_dims, fresh=True, cost=_SORTING)
 _argsort = define(
     "argsort",
     infer=lambda x, axis: x.type.with_dtype(INDEX),
     vjp=lambda g, out, x, axis: [ZERO],
     dims=_axis_dims,
     fresh=True,
+    cost=_SORTING,
 )
 
 
@@ -64,6 +67,7 @@ _searchsorted = define(
     vjp=lambda g, out, a, v, side: [ZERO, ZERO],
     dims=lambda axis, a, v, side: (v, axis),
     fresh=True,
+    cost=Cost(reads="v.size", computes="60 * v.size"),
 )
 
 

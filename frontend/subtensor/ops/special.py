@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 from subtensor.graph.constants import as_tensor, constant, promoted
+from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import Op, Variable, call
 from subtensor.graph.operators import public, publish
 from subtensor.graph.types import float_dtype, is_discrete, is_float
 from subtensor.ops.elementwise import (
+    SERIES,
     cast,
     common_float,
     divide,
@@ -34,18 +36,26 @@ def _float_unary(op: Op, summary: str, *aliases: str) -> None:
     publish(op.name, function, *aliases)
 
 
-log2 = elementwise("log2", lambda g, out, x: (g / (x * math.log(2)),), expand=lambda x: log(x) * (1 / math.log(2)))
-log10 = elementwise("log10", lambda g, out, x: (g / (x * math.log(10)),), expand=lambda x: log(x) * (1 / math.log(10)))
-exp2 = elementwise("exp2", lambda g, out, x: (g * out * math.log(2),), expand=lambda x: exp(x * math.log(2)))
+log2 = elementwise(
+    "log2", lambda g, out, x: (g / (x * math.log(2)),), expand=lambda x: log(x) * (1 / math.log(2)), cost=SERIES
+)
+log10 = elementwise(
+    "log10", lambda g, out, x: (g / (x * math.log(10)),), expand=lambda x: log(x) * (1 / math.log(10)), cost=SERIES
+)
+exp2 = elementwise(
+    "exp2", lambda g, out, x: (g * out * math.log(2),), expand=lambda x: exp(x * math.log(2)), cost=SERIES
+)
 sigmoid = elementwise(
     "sigmoid",
     lambda g, out, x: (g * out * (1 - out),),
     expand=lambda x: 1 / (exp(-x) + 1),
+    cost=SERIES,
 )
 softplus = elementwise(
     "softplus",
     lambda g, out, x: (g * sigmoid(x),),
     expand=lambda x: maximum(x, constant(0, dtype=x.dtype)) + log1p(exp(-abs(x))),
+    cost=Cost(computes="24 * out.size"),
 )
 _float_unary(log2, "Elementwise logarithm to base 2.")
 _float_unary(log10, "Elementwise logarithm to base 10.")
@@ -64,6 +74,7 @@ logaddexp_op = elementwise(
     "logaddexp",
     lambda g, out, x, y: (g * exp(_away(x, out)), g * exp(_away(y, out))),
     expand=_logaddexp_expand,
+    cost=Cost(computes="28 * out.size"),
 )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError
 from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.cost import Cost
 from subtensor.graph.indexing import (
     At,
     Gap,
@@ -211,6 +212,7 @@ last_occurrence = define(
     expand=_last_occurrence_expand,
     dims=lambda axis, keys: (keys, axis),
     fresh=True,
+    cost=Cost(computes="100 * keys.size"),
 )
 """``last_occurrence(keys)``: for an int vector, whether no later element is equal."""
 
@@ -222,7 +224,13 @@ def _flatnonzero_infer(mask: Argument) -> TensorType:
     return TensorType(INDEX, (None,) if mask.known is None else (int((mask.known != 0).sum()),))
 
 
-flatnonzero_op = define("flatnonzero", infer=_flatnonzero_infer, vjp=lambda g, out, mask: [DISCONNECTED], fresh=True)
+flatnonzero_op = define(
+    "flatnonzero",
+    infer=_flatnonzero_infer,
+    vjp=lambda g, out, mask: [DISCONNECTED],
+    fresh=True,
+    cost=Cost(computes="3 * mask.size"),
+)
 """Positions of the true elements of a bool vector, ascending."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pluggy
 
 from subtensor.errors import PluginError
+from subtensor.graph.cost import fault as cost_fault
 from subtensor.graph.nodes import Op
 from subtensor.plugins import hooks
 from subtensor.plugins.discovery import BACKENDS, EXTENSIONS, Source
@@ -129,11 +130,15 @@ class Collector:
                 if (target, op) in lowerings:
                     raise PluginError(f"{source}: 'subtensor_lowerings' gave op {op!r} for {target!r} twice")
                 lowerings[target, op] = lowering
+        ops = self._named(source, plugin, "subtensor_ops", Op)
+        for op in ops.values():
+            if op.cost is not None and (wrong := cost_fault(op.cost, op.infer)) is not None:
+                raise PluginError(f"{source}: 'subtensor_ops' gave the op {op.name!r}, which is refused: {wrong}")
         return Plugin(
             source,
             plugin,
             backend,
-            self._named(source, plugin, "subtensor_ops", Op),
+            ops,
             self._named(source, plugin, "subtensor_rewrites", object),
             lowerings,
         )

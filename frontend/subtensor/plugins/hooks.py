@@ -50,7 +50,8 @@ def subtensor_ops() -> Iterable[Op]:
     An op needs a lowering (``subtensor_lowerings``) on each backend that is to run it, unless it expands into ops that
     have one.
 
-    Refused: anything but an ``Op``; a name that a built-in op or another plugin has taken.
+    Refused: anything but an ``Op``; a name that a built-in op or another plugin has taken; a ``cost`` that may be
+    negative, or in lengths of what is no argument of the op.
     """
     raise NotImplementedError
 

@@ -23,6 +23,7 @@ from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
 from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
 from subtensor.ops.subtensor import get_op, is_write, set_op
+from subtensor.ops.views import VIEWS
 
 copy_op = define(
     "copy",
@@ -32,23 +33,6 @@ copy_op = define(
     fresh=True,
 )
 """``copy(x)``: x in a buffer of its own. Only programs hold it."""
-
-VIEWS = frozenset(
-    {
-        "transpose",
-        "reshape",
-        "expand_dims",
-        "squeeze",
-        "broadcast_to",
-        "subtensor",
-        "fitting_mask",
-        "fixed_shape",
-        "sum_to",
-        "range_diagonal",
-        "within",
-    }
-)
-"""Ops whose result may share memory with their first input, and with nothing else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import subtensor
 from subtensor.__main__ import main
 from subtensor.errors import BackendNotFoundError, PluginError
 from subtensor.graph.nodes import Op
+from subtensor.plugin import Cost
 from subtensor.plugins import PluginHost, PluginWarning
 from subtensor.plugins.hooks import hookimpl
 from subtensor.program.contract import CAPABILITIES, SPEC_VERSION
@@ -439,6 +440,28 @@ def test_an_iterator_that_fails_halfway(host):
 
     with pytest.raises(PluginError, match="failed in 'subtensor_ops': ZeroDivisionError"):
         host.register(a_plugin(subtensor_ops=items()))
+    assert not host.ops()
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"),
+    [
+        (Cost(computes="-2 * x.size"), r"computes='-2 \* x.size': -2 may be negative"),
+        (Cost(reads="x.size - 1"), "may be negative"),
+        (Cost(reads="y.size"), "in lengths of 'y'.*its arguments are x, and its result is 'out'"),
+        (Cost(computes="x.size ** 2"), r"x.size \*\* 2 is not part of a formula"),
+        (Cost(computes="len(x)"), "is not part of a formula"),
+        (Cost(writes="x.shape"), "is not part of a formula"),
+        (Cost(writes="2 *"), "is no formula"),
+        (Cost(writes="1e999 * x.size"), "expected 0 or more"),
+        (Cost(allocates=3), "is no formula"),
+        ("x.size", "expected a subtensor.plugin.Cost"),
+    ],
+)
+def test_a_cost_that_cannot_be(host, cost, said):
+    op = Op(name="double", infer=lambda x: x.type, vjp=lambda g, out, x: [g], cost=cost)
+    with pytest.raises(PluginError, match=f"plugin 'mine' .*the op 'double', which is refused: .*{said}"):
+        host.register(a_plugin(subtensor_ops=[op]), "mine")
     assert not host.ops()
 
 

@@ -1,0 +1,144 @@
+"""Lengths as polynomials, what they surely are not more than, their values, and their names for people."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from subtensor.graph.nodes import OPS, Constant, Variable, describe
+from subtensor.graph.polynomial import Atom, Polynomial
+from subtensor.ops.distinct import row_numbers, run_starts
+from subtensor.ops.subtensor import fitting_mask, flatnonzero_op, get_op
+from subtensor.rewrites.shapes import length_of
+
+_length, _cast = OPS["length"], OPS["cast"]
+_lengths: WeakKeyDictionary[Variable, dict[int, Polynomial]] = WeakKeyDictionary()
+
+
+def length_polynomial(x: Variable, axis: int) -> Polynomial:
+    """The length of an axis: a number where it is known, else a polynomial in what is not."""
+    n = x.type.shape[axis]
+    if n is not None:
+        return Polynomial.of(n)
+    known = _lengths.setdefault(x, {})
+    if axis not in known:
+        known[axis] = polynomial(length_of(x, axis))
+    return known[axis]
+
+
+def polynomial(d: Variable) -> Polynomial:
+    """A length that is a node as a polynomial."""
+    if isinstance(d, Constant):
+        return Polynomial.of(int(d.data))
+    if d.op is not None and d.op.name in ("add", "multiply"):
+        a, b = map(polynomial, d.inputs)
+        return a + b if d.op.name == "add" else a * b
+    if d.op is _cast:
+        return polynomial(d.inputs[0])
+    if d.op is _length:
+        found = length_of(d.inputs[0], d.params["axis"])
+        if found is not d:
+            return polynomial(found)
+    return Polynomial.atom(d)
+
+
+def at_most(d: Atom) -> Polynomial | None:
+    """Something simpler that a length surely is not more than: the number of ids for the number of distinct ones."""
+    if not isinstance(d, Variable) or d.op is None:
+        return None
+    name = d.op.name
+    if d.op is _length:
+        x = d.inputs[0]
+        if x.op in (run_starts, flatnonzero_op):
+            return length_polynomial(x.inputs[0], 0)
+        return None
+    if name in ("subtract", "minimum"):
+        return polynomial(d.inputs[0])
+    if name == "sum" and d.inputs[0].op is _cast and d.inputs[0].inputs[0].dtype == "bool" and not d.ndim:
+        mask = d.inputs[0].inputs[0]
+        return length_polynomial(mask, 0) if mask.ndim == 1 else None
+    if name == "maximum" and d.inputs[1].known is not None and int(d.inputs[1].known) == 0:
+        return polynomial(d.inputs[0])
+    return None
+
+
+# --- values
+
+_ARITHMETIC: Mapping[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "floor_divide": lambda a, b: a // b if b else 0,
+    "minimum": min,
+    "maximum": max,
+    "equal": operator.eq,
+    "where": lambda condition, x, y: x if condition else y,
+    "cast": lambda x: x,
+}
+
+Shapes = Mapping[Variable, tuple[int, ...]]
+
+
+def value_of(d: Variable, shapes: Shapes, known: Mapping[Variable, int] | None = None) -> int | None:
+    """The number that a length is, where the shapes of inputs and shared variables tell. known: other lengths."""
+    if known is not None and d in known:
+        return known[d]
+    if isinstance(d, Constant):
+        return int(d.data)
+    if d.op is _length:
+        found = length_of(d.inputs[0], d.params["axis"])
+        if found is not d:
+            return value_of(found, shapes, known)
+        shape = shapes.get(d.inputs[0])
+        return None if shape is None else shape[d.params["axis"]]
+    if d.op is None or d.op.name not in _ARITHMETIC:
+        return None
+    values = [value_of(i, shapes, known) for i in d.inputs]
+    return None if None in values else int(_ARITHMETIC[d.op.name](*values))
+
+
+def values(shapes: Shapes, known: Mapping[Variable, int] | None = None) -> Callable[[Atom], float | None]:
+    """What ``Polynomial.value`` takes, for the shapes of inputs and shared variables. known: other lengths."""
+    return lambda d: value_of(d, shapes, known) if isinstance(d, Variable) else None
+
+
+# --- words
+
+
+def words(d: Atom) -> str:
+    """A length as people say it: ``ids.shape[0]``, ``distinct(ids)``, ``count(mask)``."""
+    if not isinstance(d, Variable):
+        return str(d)
+    if d.op is _length:
+        x, axis = d.inputs[0], d.params["axis"]
+        if x.op is run_starts:
+            return f"distinct({', '.join(_names_of_ids(x.inputs[0]))})"
+        if x.op is flatnonzero_op:
+            return f"count({_mask(x.inputs[0])})"
+        return f"{describe(x)}.shape[{axis}]"
+    if d.op is None:
+        return describe(d)
+    if d.op.name == "sum" and d.inputs[0].op is _cast and d.inputs[0].inputs[0].dtype == "bool":
+        return f"count({_mask(d.inputs[0].inputs[0])})"
+    if d.op.name == "where" and d.inputs[0].op is OPS["equal"] and d.inputs[0].inputs[0] is d.inputs[2]:
+        return f"broadcast({words(d.inputs[2])}, {words(d.inputs[1])})"  # of two lengths, the one that is not 1
+    if d.op.name in ("minimum", "maximum"):
+        return f"{d.op.name[:3]}({', '.join(map(words, d.inputs))})"
+    return describe(d)
+
+
+def _mask(x: Variable) -> str:
+    return describe(x.inputs[0] if x.op is fitting_mask else x)
+
+
+def _names_of_ids(x: Variable) -> list[str]:
+    """What ids that were sorted, checked and joined are made of."""
+    if x.op is get_op and len(x.inputs) == 2 and x.inputs[1].op is OPS["argsort"]:
+        return _names_of_ids(x.inputs[0])
+    if x.op is row_numbers or (x.name is None and x.op is not None and x.op.name in ("reshape", "cast", "sort")):
+        return _names_of_ids(x.inputs[0])
+    if x.op is OPS["concatenate"] and x.name is None:
+        return list(dict.fromkeys(name for i in x.inputs for name in _names_of_ids(i)))
+    return [describe(x)]
