@@ -120,7 +120,11 @@ def check_static_shape(what: str, got: tuple[int, ...], static: Sequence[int | N
 
 
 def shared(
-    value: Any, name: str | None, borrow: bool, shape: Sequence[int | None] | None, dtype: Any = None
+    value: Any,
+    name: str | None = None,
+    borrow: bool = False,
+    shape: Sequence[int | None] | None = None,
+    dtype: Any = None,
 ) -> SharedVariable:
     """``subtensor.shared``, for values."""
     if dtype is None and type(value) is float:
