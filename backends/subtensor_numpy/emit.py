@@ -332,8 +332,7 @@ def _subtensor(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
         roomy = f"{e.bind('take_rows', take_rows)}({args[0]}, {args[1]}, {e.rooms.number(i)})"
         return f"{roomy} if {args[1]}.size >= {least} else {plain}"
     key = _key(e, index, ids)
-    several = [slot for _, slot in index.arrays if types[ids[slot]].ndim]
-    if len(several) > 1 and any(d in (None, 0) for slot in several for d in types[ids[slot]].shape):
+    if any(types[ids[slot]].ndim for _, slot in index.arrays):
         return f"{e.bind('elements_at', elements_at)}({args[0]}, {key})"
     return f"{args[0]}[{key}]"
 

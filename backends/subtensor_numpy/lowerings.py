@@ -96,9 +96,9 @@ def rows_at(x: Array, positions: Array) -> Array:
 
 
 def elements_at(x: Array, key: tuple[Any, ...]) -> Any:
-    """``x[key]`` for several index arrays; raises IndexError for any position that is out of range.
+    """``x[key]`` for index arrays; raises IndexError for any position that is out of range.
 
-    NumPy looks at no position where the arrays broadcast to nothing.
+    NumPy looks at no position where the arrays broadcast to nothing; 2.0 also where there are slices of nothing.
     """
     found = x[key]
     if not found.size:
@@ -197,7 +197,7 @@ def sort(x: Array, axis: int) -> Any:
     """Stable: 0.0 and -0.0 are equal, and keep their order.
 
     NumPy's default leaves that open, and settles it by version and vector unit. Other equals are the same to the bit, and
-    for them its default serves, which is faster but for integers of 8 and 16 bits, where a stable sort goes by radix.
+    its default serves them: it is faster but for integers of 8 and 16 bits, where a stable sort goes by radix.
     """
     mixed = np.signbit(x[x == 0]).any() if x.dtype.kind == "f" else x.itemsize <= 2
     return np.sort(x, axis=axis, kind="stable" if mixed else None)

@@ -131,6 +131,16 @@ def _bounds() -> Iterator[Case]:
     ):  # fmt: skip
         x = X42 if "columns" in op else none
         yield _one(f"errors/bounds/no-columns/{op}", {"x": x, "i": five}, source, raises=_due(5, 1))
+    nine, nothing = value("int64", [9]), Value("int64", (0,), ())
+    for op, source in (
+        ("get", "x[i, j]"),
+        ("set", "x[i, j].set(0)"),
+        ("inc", "x[i, j].inc(1)"),
+        ("swapped-get", "x[j, i]"),
+    ):
+        axis = int("swapped" in op)
+        due = ("BoundsError", f"index 9 at position (0,) of i is out of bounds for axis {axis} of x")
+        yield _one(f"errors/bounds/broadcast-to-nothing/{op}", {"x": X42, "i": nine, "j": nothing}, source, raises=due)
     empty = Value("float64", (2, 0), ())
     for op in ("inc", "set"):
         yield _step(
