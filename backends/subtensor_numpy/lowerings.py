@@ -196,8 +196,8 @@ def argsort(x: Array, axis: int) -> Any:
 def sort(x: Array, axis: int) -> Any:
     """Stable: 0.0 and -0.0 are equal, and keep their order.
 
-    NumPy's default leaves that open, and settles it by version and vector unit. Other equals are the same to the bit, and
-    its default serves them: it is faster but for integers of 8 and 16 bits, where a stable sort goes by radix.
+    NumPy's default leaves that open, and settles it by version and vector unit. For other equals, which are the same to
+    the bit, its default is faster, but for integers of 8 and 16 bits, where a stable sort goes by radix.
     """
     mixed = np.signbit(x[x == 0]).any() if x.dtype.kind == "f" else x.itemsize <= 2
     return np.sort(x, axis=axis, kind="stable" if mixed else None)
