@@ -10,13 +10,14 @@ allow, so a program whose lengths come straight from its inputs has one stage th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from subtensor.graph.indexing import At, Bound, Index, Ref, Slice
+from subtensor.ops.loop import STACK
 from subtensor.program.linear import Instruction, Program
 
 STATIC: Mapping[str, Callable[..., Any]] = {
@@ -94,22 +95,20 @@ class Stage:
     places: list[Place] = field(default_factory=list)
 
 
-def is_hosted(i: Instruction, static: Sequence[bool], program: Program) -> bool:
-    """Whether the length of the result depends on a value, so that the host computes it."""
+def is_hosted(i: Instruction, static: Sequence[bool], program: Program, inner: Binding | None) -> bool:
+    """Whether a length depends on a value, so that the host computes the result. inner: of a loop's body."""
     if i.op.name == "flatnonzero":
         return program.known(i.args[0]) is None
     if i.op.name == "arange":
         return not all(static[a] for a in i.args)
-    return i.body is not None and len(Binding(i.body).stages) > 1
+    return inner is not None and len(inner.stages) > 1
 
 
 def arrays_taken(i: Instruction) -> int:
     """How many of the first arguments are arrays; the others are lengths, which must be known."""
     if i.op.name in _SHAPED:
         return 1
-    if i.op.name == "arange":
-        return 0
-    return len(i.args) if i.body is None else len(i.body.inputs)
+    return 0 if i.op.name == "arange" else len(i.args)
 
 
 def index_args(i: Instruction) -> tuple[Index, tuple[int, ...]] | None:
@@ -124,18 +123,23 @@ class Binding:
 
     stages: in order. stage: for each slot, the number of the stage in which it is computed (0 for leaves). static: for
     each slot, whether it is known while tracing. writes: all writes of the commits, with the slot of their variable.
-    prepares: whether the host checks and wraps positions where it can (see ``positions``).
+    prepares: whether the host checks and wraps positions where it can (see ``positions``). given: inputs that are known
+    while tracing. inner: of the bodies of loops, by slot.
     """
 
-    def __init__(self, program: Program, *, prepares: bool = False) -> None:
+    def __init__(self, program: Program, *, prepares: bool = False, given: Collection[int] = ()) -> None:
         self.program = program
         self.prepares = prepares
+        self.given = given
         self.lengths = [v.type.shape for v in (*program.inputs, *program.shared, *program.constants)]
         self.leaves = program.first_constant + len(program.constants)
-        self.made = {i.out: i for i in program.instructions}
+        self.made = {o: i for i in program.instructions for o in i.outs}
         self.writes = [(program.first_shared + c.shared, w) for c in program.commits for w in c.writes]
         self.static = self._static()
-        self.hosted = {i.out for i in program.instructions if is_hosted(i, self.static, program)}
+        self.inner = {i.out: self._inner(i) for i in program.instructions if i.repeat is not None}
+        self.hosted = {
+            i.out for i in program.instructions if is_hosted(i, self.static, program, self.inner.get(i.out))
+        }
         self.earliest = self._earliest()
         self.stage = self._latest()
         self.stages = self._stages()
@@ -144,12 +148,35 @@ class Binding:
 
     def _static(self) -> list[bool]:
         program = self.program
-        static = [False] * program.first_constant + [True] * len(program.constants)
+        static = [k in self.given for k in range(program.first_constant)] + [True] * len(program.constants)
         for i in program.instructions:
+            if i.repeat is not None:
+                static += [False for _ in i.outs]
+                continue
             scalar = i.type.ndim == 0 or (i.type.ndim == 1 and i.op.name == "stack")
             computed = i.op.name in STATIC and scalar and all(static[a] for a in i.args)
             static.append(i.op.name == "length" or computed)
         return static
+
+    def _inner(self, i: Instruction) -> Binding:
+        """Of the body of a loop: scalars that do not change and are known here are known there."""
+        assert i.repeat is not None
+        assert i.body is not None
+        first = i.repeat.sequences + i.repeat.states
+        args = i.args[i.repeat.first : i.repeat.taken]
+        scalars = [k for k in range(first, len(args)) if not i.body.types[k].ndim and self.static[args[k]]]
+        return Binding(i.body, given=frozenset(scalars))
+
+    def _loop_demands(self, i: Instruction) -> tuple[list[int], list[int], list[Place]]:
+        how = i.repeat
+        assert how is not None
+        steps, *others = i.args[: how.taken]
+        is_known = self.static[steps] or any(r.kind == STACK for r in how.results)
+        known = [steps] if is_known else []
+        given = self.inner[i.out].given
+        known += [others[how.limited + k] for k in given]
+        traced = [a for k, a in enumerate(others) if k - how.limited not in given]
+        return (traced if is_known else [steps, *traced]), known, []
 
     def _places(self, user: int, index: Index, inputs: Sequence[int], source: int) -> list[Place]:
         """The slices of an index whose bounds are not static."""
@@ -165,6 +192,8 @@ class Binding:
 
     def demands(self, i: Instruction) -> tuple[list[int], list[int], list[Place]]:
         """What an instruction needs: slots traced, slots known, slices with bounds that are values."""
+        if i.repeat is not None:
+            return self._loop_demands(i)
         indexed = index_args(i)
         if indexed is None:
             n = arrays_taken(i)
@@ -249,9 +278,10 @@ class Binding:
         early = [0] * self.leaves
         for i in self.program.instructions:
             if i.out in self.hosted:
-                early.append(1 + max((early[a] for a in i.args), default=0))
+                stage = 1 + max((early[a] for a in i.args), default=0)
             else:
-                early.append(self._after(*self.demands(i), early))
+                stage = self._after(*self.demands(i), early)
+            early += [stage for _ in i.outs]
         return early
 
     # --- the latest, given where the results are needed
@@ -279,7 +309,9 @@ class Binding:
         for number in range(len(self.writes)):
             need(last, *self.write_demands(number))
         for i in reversed(program.instructions):
-            stage = late[i.out]
+            stage = min(late[o] for o in i.outs)
+            for o in i.outs:
+                late[o] = stage
             if i.out in self.hosted:
                 for a in i.args:
                     late[a] = min(late[a], stage - 1)

@@ -25,6 +25,7 @@ from subtensor.program.linear import Commit, Instruction, Program
 from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Positions, Stage
 from subtensor_jax.jitting import Jitted, Work, holds_copy
+from subtensor_jax.loops import on_the_host
 from subtensor_jax.packing import Layout, Outputs, layout_of, packed
 from subtensor_jax.positions import prepared
 from subtensor_jax.quick import Rest, Spare, quick_call
@@ -46,7 +47,7 @@ class Executable:
         self.strict = strict
         self.binding = Binding(program, prepares=True)
         self.positions = self.binding.all_positions()
-        self.setting = Setting(self.binding, lowerings, strict, self._map_rows)
+        self.setting = Setting(self.binding, lowerings, strict, self._repeat)
         self.shapes = ShapeCount(program)
         self.parts = parts_of(self.setting)
         self.big = [s for s, c in enumerate(program.constants, program.first_constant) if c.data.size > BIG]
@@ -108,24 +109,20 @@ class Executable:
         for slot, value in key.values().items():
             leaf = self.program.inputs[slot].label if slot < self.program.first_shared else None
             if leaf or slot >= self.binding.leaves:
-                lengths[f"the value of {leaf or self.binding.made[slot].node.label}"] = value.tolist()
+                lengths[f"the value of {leaf or self.binding.made[slot].nodes[slot - self.binding.made[slot].out].label}"] = value.tolist()
         for user, axis, length, _ in key.spans:
             lengths[f"the length of a slice along axis {axis} ({user})"] = length
         self.shapes.add(lengths)
 
-    def _map_rows(self, i: Instruction, args: Sequence[Any]) -> np.ndarray[Any, Any]:
-        """A sub-graph that cannot be vectorised, row by row."""
-        body = i.body
+    def _repeat(self, i: Instruction, args: Sequence[Any]) -> Sequence[np.ndarray[Any, Any]]:
+        """A loop whose body cannot be traced as a whole, iteration by iteration."""
+        body, how = i.body, i.repeat
         assert body is not None
+        assert how is not None
         run = self.bodies.get(i.out)
         if run is None:
             run = self.bodies[i.out] = Executable(body, self.lowerings, strict=self.strict)
-        rows: int = i.params["body"].rows
-        given, dims = args[: len(body.inputs)], args[len(body.inputs) :]
-        result = np.empty((len(given[0]), *(int(d) for d in dims)), i.type.dtype)
-        for k in range(len(result)):
-            (result[k],) = run((*(r[k] for r in given[:rows]), *given[rows:]), ())
-        return result
+        return on_the_host(how, [n.type.dtype for n in i.nodes], args, lambda *values: run(values, ()))
 
 
 def moves(program: Program) -> list[tuple[int, int]]:
@@ -286,7 +283,7 @@ class _Split:
         self.written = [c for c in program.commits if c.value is None]
         wanted = [*program.outputs, *(c.value for c in self.replaced if c.value is not None), *known]
         wanted += [s for traced, _, _ in demands for s in traced]
-        here = {i.out for i in stage.instructions}
+        here = {o for i in stage.instructions for o in i.outs}
         self.part = Part(whole.setting, stage, [s for s in wanted if s in here], checked=True)
         self.writes = Part(whole.setting, Stage([], [], known, places), [], writes=True)
         self.tables = [first + c.shared for c in self.written]

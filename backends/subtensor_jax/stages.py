@@ -23,7 +23,8 @@ from subtensor_jax.tracing import Lowerings, Trace, span_of
 
 Slot: TypeAlias = int | Positions
 Slots: TypeAlias = dict[Slot, Any]
-RowMapper: TypeAlias = "Callable[[Instruction, Sequence[Any]], np.ndarray[Any, Any]]"
+Repeater: TypeAlias = "Callable[[Instruction, Sequence[Any]], Sequence[np.ndarray[Any, Any]]]"
+"""All results of a loop whose body needs the host."""
 
 BIG = 1024
 """Constants with more elements than this are arguments of the jitted functions, not part of them."""
@@ -60,7 +61,7 @@ class Setting:
     binding: Binding
     lowerings: Lowerings
     strict: bool
-    map_rows: RowMapper
+    repeat: Repeater
 
 
 class Part:
@@ -77,7 +78,7 @@ class Part:
         self.binding = setting.binding
         self.stage = stage
         self.with_writes = writes or checked
-        self.computed = {i.out for i in stage.instructions}
+        self.computed = {o for i in stage.instructions for o in i.outs}
         self.emitted = list(dict.fromkeys(emitted))
         self.arguments = self._arguments()
         self.jitted = Jitted(self._traced)
@@ -145,7 +146,7 @@ class Part:
         program = self.binding.program
         stage = self.stage
         for i in stage.host:
-            slots[i.out] = self._hosted(i, [fetched(program, slots, a) for a in i.args])
+            slots.update(zip(i.outs, self._hosted(i, [fetched(program, slots, a) for a in i.args]), strict=True))
         if not stage.known and not stage.places:
             return EMPTY_KEY, []
         known = []
@@ -159,12 +160,12 @@ class Part:
             starts.append(np.asarray(span.start, np.int64))
         return Key(tuple(known), tuple(spans)), starts
 
-    def _hosted(self, i: Instruction, args: Sequence[Any]) -> Any:
+    def _hosted(self, i: Instruction, args: Sequence[Any]) -> Sequence[Any]:
         if i.op.name == "flatnonzero":
-            return np.flatnonzero(args[0])
+            return [np.flatnonzero(args[0])]
         if i.op.name == "arange":
-            return np.arange(*args, dtype=i.type.dtype)
-        return self.setting.map_rows(i, args)
+            return [np.arange(*args, dtype=i.type.dtype)]
+        return self.setting.repeat(i, args)
 
     def _span(self, place: Place, slots: Slots) -> Span:
         program = self.binding.program
@@ -226,5 +227,5 @@ def emitted(binding: Binding, n: int) -> list[int]:
     for number in range(len(binding.writes)):
         traced, known, places = binding.write_demands(number)
         needed += [*traced, *known, *(s for p in places for s in p.slots)]
-    here = {i.out for i in binding.stages[n].instructions}
+    here = {o for i in binding.stages[n].instructions for o in i.outs}
     return [s for s in dict.fromkeys(needed) if s in here]

@@ -22,6 +22,7 @@ from subtensor.program.linear import Instruction, Program, Write
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like
 from subtensor_jax.binding import STATIC, Binding, Positions
 from subtensor_jax.jitting import Work
+from subtensor_jax.loops import Surroundings, looped
 from subtensor_jax.lowerings import LOWERINGS, SHAPED, argsort
 from subtensor_jax.runs import order_of, run_starts, run_sums
 from subtensor_jax.scatter import Selection, Span, get, put
@@ -108,11 +109,34 @@ class Trace:
 
     def run(self, instructions: Sequence[Instruction]) -> None:
         for i in instructions:
+            if i.repeat is not None:
+                self.values.update(zip(i.outs, self._looped(i), strict=True))
+                self.work.touch(*(self.values[o] for o in i.outs))
+                continue
             if not self.binding.static[i.out] or self._is_from_before(i):
                 value = self.values[i.out] = self.lowered(i)
                 self._carry(i)
                 taken = i.args if i.op.name != "subtensor" else ()  # which reads what it gives
                 self.work.touch(value, *(self.values[a] for a in taken if a in self.values))
+
+    def _looped(self, i: Instruction) -> list[Array]:
+        """All results of a loop."""
+        body, inner = i.body, self.binding.inner[i.out]
+        assert body is not None
+
+        def run(arrays: dict[int, Array], numbers: dict[int, Any]) -> tuple[list[Array], Array | None]:
+            trace = Trace(inner, self.lowerings, values=dict(arrays), known=numbers, strict=self.strict)
+            trace.work = self.work
+            trace.run(body.instructions)
+            ok: Array | None = None
+            for flag in trace.flags:
+                ok = flag if ok is None else ok & flag
+            return [trace.value(o) for o in body.outputs], ok
+
+        def number(slot: int) -> Any:
+            return self.number(slot) if self.is_known(slot) else None
+
+        return looped(i, inner, Surroundings(self.value, number, self.require, run))
 
     def _is_from_before(self, i: Instruction) -> bool:
         """Whether it takes a length that an earlier stage gives as a value, and that nothing here must know."""
@@ -284,27 +308,6 @@ def _write(t: Trace, i: Instruction) -> Array:
     return put(x, t.value(i.args[1]), s, kind, strict=t.strict)
 
 
-def _map_rows(t: Trace, i: Instruction) -> Array:
-    """The body, vectorised over rows."""
-    body = i.body
-    assert body is not None
-    rows: int = i.params["body"].rows
-    given = [t.value(a) for a in i.args[: len(body.inputs)]]
-    binding = Binding(body)
-
-    def one(*row: Array) -> tuple[Array, list[Array]]:
-        inner = Trace(binding, t.lowerings, values=dict(enumerate([*row, *given[rows:]])), strict=t.strict)
-        inner.run(body.instructions)
-        return inner.value(body.outputs[0]), inner.flags
-
-    if len(given[0]) == 0:
-        return lax.full((0, *t.lengths(i.args[len(body.inputs) :])), 0, dtype_of(i.type.dtype))
-    out, flags = jax.vmap(one)(*given[:rows])
-    for flag in flags:
-        t.require(flag.all())
-    return out
-
-
 FORMS: Mapping[str, Callable[[Trace, Instruction], Array]] = {
     "length": _length,
     "arange": _arange,
@@ -316,11 +319,10 @@ FORMS: Mapping[str, Callable[[Trace, Instruction], Array]] = {
     "subtensor": _subtensor,
     "set_subtensor": _write,
     "inc_subtensor": _write,
-    "map_rows": _map_rows,
 }
 
 _MOVES = ("subtensor", "concatenate", "reshape", "broadcast_to", "expand_dims", "squeeze", "transpose", "copy")
 """Ops whose result holds nothing but elements of what they take."""
 
-OPERATIONS = frozenset({*LOWERINGS, *SHAPED, *FORMS})
+OPERATIONS = frozenset({*LOWERINGS, *SHAPED, *FORMS, "scan"})
 """Every op that this backend runs itself."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from subtensor.errors import PluginError
 from subtensor.graph.cells import Cell
+from subtensor.graph.nodes import Input
+from subtensor.graph.types import TensorType
 from subtensor.program.contract import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
 from subtensor.program.linear import Instruction, Program
 from subtensor_numpy.emit import OPERATIONS, Emitter
@@ -82,19 +85,15 @@ class NumpyBackend:
         return np.array(array)
 
     def evaluate(self, instruction: Instruction, args: Sequence[Array]) -> Any:
-        """One instruction on NumPy arrays, for diagnosis."""
+        """One instruction on NumPy arrays, for diagnosis; of a loop, all its results."""
         n = len(args)
-        alone = Instruction(
-            instruction.op,
-            tuple(range(n)),
-            instruction.params,
-            n,
-            instruction.type,
-            instruction.node,
-            None,
-            instruction.body,
-        )
-        types = tuple(i.type for i in instruction.node.inputs)
-        program = Program("diagnosis", instruction.node.inputs, (), (), (alone,), (n,), (), (*types, instruction.type))
-        (result,) = Emitter(program, {}).function()(tuple(args), ())
-        return result
+        nodes = instruction.nodes
+        alone = replace(instruction, args=tuple(range(n)), out=n, overwrites=None)
+        if instruction.body is None:
+            inputs = instruction.node.inputs
+        else:  # whose arguments are those of all its nodes
+            inputs = tuple(Input(TensorType(a.dtype.name, a.shape)) for a in args)
+        types = (*(i.type for i in inputs), *(v.type for v in nodes))
+        program = Program("diagnosis", inputs, (), (), (alone,), tuple(alone.outs), (), types)
+        results = Emitter(program, {}).function()(tuple(args), ())
+        return results if instruction.repeat is not None else results[0]

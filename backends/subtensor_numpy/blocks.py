@@ -52,6 +52,9 @@ class Memory:
     def __init__(self, instructions: Sequence[Instruction], leaves: int, fresh: Callable[[Instruction], bool]) -> None:
         self.roots = {slot: frozenset({slot}) for slot in range(leaves)}
         for i in instructions:
+            if i.repeat is not None:
+                self.roots.update((o, frozenset({o})) for o in i.outs)
+                continue
             own = frozenset({i.out})
             if i.overwrites is not None:
                 own |= self.roots[i.args[i.overwrites]]
@@ -112,7 +115,7 @@ class Grouper:
                 read_inside.update(*(self.memory.roots[a] for a in reads))
             elif waits or not inside.isdisjoint(reads) or not read_inside.isdisjoint(target):
                 after.append(i)
-                late.add(i.out)
+                late.update(i.outs)
                 read_late.update(*(self.memory.roots[a] for a in reads))
             else:
                 before.append(i)

@@ -15,6 +15,7 @@ import numpy as np
 from subtensor.errors import Unsupported
 from subtensor.graph.cells import commit, kept
 from subtensor.graph.indexing import Index, Ref, Slice
+from subtensor.ops.loop import UNTOLD
 from subtensor.program.linear import Instruction, Program, Write
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
 from subtensor_numpy.lowerings import (
@@ -27,6 +28,7 @@ from subtensor_numpy.lowerings import (
     rows_at,
     special,
 )
+from subtensor_numpy.loops import loop_function
 from subtensor_numpy.runs import run_sums
 from subtensor_numpy.scatter import RowAdder, prepare, set_rows, signed
 from subtensor_numpy.workspace import Rooms, place, take_rows
@@ -42,7 +44,7 @@ class Emitter:
         self.lowerings = lowerings
         self.space: dict[str, Any] = {"asarray": np.asarray, "int64": np.int64, "zeros": np.zeros}
         self.lines: list[str] = []
-        self.made = {i.out: i for i in program.instructions}
+        self.made = {o: i for i in program.instructions for o in i.outs}
         self.users = self._users()
         self.kept = self._kept()
         self.blank = self._blank_bases()
@@ -115,9 +117,9 @@ class Emitter:
         """Slots whose memory is free when the program ends: nobody else gets to see it."""
         roots, program = self.memory.roots, self.program
         seen = {*program.outputs, *(c.value for c in program.commits if c.value is not None)}
-        seen |= {a for i in program.instructions if i.op.name in self.lowerings for a in (*i.args, i.out)}
+        seen |= {a for i in program.instructions if i.op.name in self.lowerings for a in (*i.args, *i.outs)}
         taken = frozenset[int]().union(*(roots[slot] for slot in seen))
-        return {i.out for i in program.instructions if i.out not in taken}
+        return {o for i in program.instructions for o in i.outs if o not in taken}
 
     # --- instructions
 
@@ -139,6 +141,13 @@ class Emitter:
         if name in SCIPY:
             return self._call(special(name), args, i.params)
         raise Unsupported(name, f"the NumPy backend has no lowering for {name!r}")
+
+    def expression_of_loop(self, i: Instruction, args: Sequence[str]) -> str:
+        """The expression for all results of a loop, as a tuple."""
+        assert i.body is not None
+        lazy = [any(self.program.known(i.args[d]) == UNTOLD for d in r.dims) for r in i.repeat.results] if i.repeat else []
+        function = loop_function(Emitter(i.body, self.lowerings, part=True), i, lazy)
+        return f"{self.bind('loop', function)}({', '.join(args)})"
 
     def _room(self, i: Instruction) -> str | None:
         """An array of the workspace for a result, as source that gives None where it is small."""
@@ -179,6 +188,9 @@ class Emitter:
         for item in Grouper(self.memory, self._reads(), kinds).grouped(written):
             if isinstance(item, Group):
                 self.lines += BlockWriter(self, item, self.memory).lines()
+            elif item.repeat is not None:
+                args = [self.slot(a) for a in item.args]
+                self.lines.append(f"{_tuple([f'v{o}' for o in item.outs])} = {self.expression_of_loop(item, args)}")
             else:
                 self.lines.append(f"v{item.out} = {self.expression(item)}")
 
@@ -381,25 +393,6 @@ def written(base: Any, index: Index, inputs: Sequence[Any], value: Any, kind: st
     return base
 
 
-def _map_rows(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
-    body = i.body
-    assert body is not None
-    inner = Emitter(body, e.lowerings, part=True).function("body")
-    rows = i.params["body"].rows
-    count = len(body.inputs)
-
-    def mapped(*values: Any) -> Any:
-        given, dims = values[:count], values[count:]
-        captured = given[rows:]
-        n = len(given[0])
-        result = np.empty((n, *(int(d) for d in dims)), i.type.dtype)
-        for k in range(n):
-            (result[k],) = inner((*(r[k] for r in given[:rows]), *captured), ())
-        return result
-
-    return f"{e.bind('mapped', mapped)}({', '.join(args)})"
-
-
 def _sum(e: Emitter, i: Instruction, args: Sequence[str]) -> str:
     axes = i.params["axes"]
     everything = len(axes) == e.program.types[i.args[0]].ndim
@@ -420,9 +413,8 @@ _FORMS: Mapping[str, Callable[[Emitter, Instruction, Sequence[str]], str]] = {
     "subtensor": _subtensor,
     "set_subtensor": _write,
     "inc_subtensor": _write,
-    "map_rows": _map_rows,
     "run_sums": _run_sums,
 }
 
-OPERATIONS = frozenset({*LOWERINGS, *SCIPY, *_FORMS})
+OPERATIONS = frozenset({*LOWERINGS, *SCIPY, *_FORMS, "scan"})
 """Every op that this backend runs itself."""

@@ -130,28 +130,56 @@ LOWERINGS: dict[str, Lowering] = {
 def run(
     program: Program, lowerings: Mapping[str, Lowering], inputs: Sequence[Array], state: Sequence[Array]
 ) -> list[Any]:
-    """The value of every slot: inputs, shared variables, constants, then one result for each instruction."""
+    """The value of every slot: inputs, shared variables, constants, then the results of instructions."""
     slots: list[Any] = [*inputs, *state, *(c.data for c in program.constants)]
     for instruction in program.instructions:
         args = [slots[a] for a in instruction.args]
-        if instruction.op.name == "map_rows":
-            result = map_rows(instruction, lowerings, args)
+        if instruction.repeat is not None:
+            results = loop(instruction, lowerings, args)
         else:
-            result = lowerings[instruction.op.name](*args, **instruction.params)
-        slots.append(np.asarray(result, dtype=instruction.type.dtype))
+            results = [lowerings[instruction.op.name](*args, **instruction.params)]
+        slots += [np.asarray(r, dtype=n.type.dtype) for r, n in zip(results, instruction.nodes, strict=True)]
     return slots
 
 
-def map_rows(instruction: Instruction, lowerings: Mapping[str, Lowering], args: Sequence[Array]) -> Array:
-    """The program `body` once for each row of its first inputs; the others are the same each time."""
-    body, rows = instruction.body, instruction.params["body"].rows
+def loop(instruction: Instruction, lowerings: Mapping[str, Lowering], args: Sequence[Array]) -> list[Any]:
+    """The program `body` once for each element of the sequences, with what it gives as the states of the next."""
+    how, body = instruction.repeat, instruction.body
+    assert how is not None
     assert body is not None
-    given, dims = args[: len(body.inputs)], args[len(body.inputs) :]
-    result = np.empty((len(given[0]), *lengths(dims)), instruction.type.dtype)
-    for k in range(len(result)):
-        values = run(body, lowerings, [*(r[k] for r in given[:rows]), *given[rows:]], [])
-        result[k] = values[body.outputs[0]]
-    return result
+    steps = int(args[0])
+    count = min(steps, int(args[1])) if how.limited else steps
+    end = how.first + how.sequences
+    sequences, states, captured = args[how.first : end], list(args[end : end + how.states]), args[end + how.states : how.taken]
+    if steps < 0 or any(len(x) != steps for x in sequences):
+        raise ValueError("sequences of other lengths")
+    stacks: list[Any] = [None] * len(how.results)
+    outputs: list[Array] = []
+    for t in reversed(range(count)) if how.reverse else range(count):
+        values = run(body, lowerings, [*(x[t] for x in sequences), *states, *captured], [])
+        outputs = [values[o] for o in body.outputs]
+        if any(np.shape(old) != new.shape for old, new in zip(states, outputs, strict=False)):
+            raise ValueError("a state changes its shape")
+        states = outputs[: how.states]
+        for k, r in enumerate(how.results):
+            if r.kind == "stack":
+                value = outputs[r.output]
+                if stacks[k] is None:
+                    stacks[k] = np.zeros((steps, *value.shape), value.dtype)
+                fixed_shape(value, stacks[k].shape[1:])
+                stacks[k][t] = value
+        if how.stops and outputs[how.states]:
+            break
+    results = []
+    for r, stack in zip(how.results, stacks, strict=True):
+        if r.kind == "final":
+            results.append(np.array(states[r.output]))
+        elif r.kind == "last":
+            results.append(np.array(outputs[r.output]))  # IndexError where there was no iteration
+        else:
+            dims = [max(0, int(args[d])) for d in r.dims]
+            results.append(np.zeros((steps, *dims)) if stack is None else stack)
+    return results
 
 
 def updated(program: Program, slots: Sequence[Array]) -> list[Array]:
@@ -175,7 +203,7 @@ class TinyBackend:
     name = "tiny"
     spec_version = SPEC_VERSION
     capabilities = CAPABILITIES
-    operations = frozenset({*LOWERINGS, "map_rows"})
+    operations = frozenset({*LOWERINGS, "scan"})
 
     def compile(self, program: Program, *, lowerings: Mapping[str, Lowering] = NO_LOWERINGS) -> Executable:
         """lowerings: functions ``(*arrays, **params) -> array``, as those of this file."""

@@ -142,8 +142,8 @@ CASES = [
         for s in ("left", "right")
     ),
     ("flatnonzero", op("flatnonzero"), [np.array([True, False, True])]),
-    ("map_rows", lambda x, y: map_rows(lambda row: row * y, x, lengths(y)), [grid[0], grid[1]]),
-    ("map_rows-none", lambda x, y: map_rows(lambda row: row * y, x, lengths(y)), [grid[0, :0], grid[1]]),
+    ("scan", lambda x, y: map_rows(lambda row: row * y, x, lengths(y)), [grid[0], grid[1]]),
+    ("scan-none", lambda x, y: map_rows(lambda row: row * y, x, lengths(y)), [grid[0, :0], grid[1]]),
 ]
 
 cube = np.arange(4 * 3 * 5.0).reshape(4, 3, 5)
@@ -302,7 +302,7 @@ FAILING = {
     "indices": (lambda m, i, j: m[i, j], [z, np.array([0, 1]), np.array([0, 1, 2])]),
     "set": (lambda v, i, w: v[i].set(w), [x, np.array([0, 1]), y]),
     "inc": (lambda v, i, w: v[i].inc(w), [x, np.array([0, 1]), y]),
-    "map_rows": (lambda m, v: map_rows(lambda row: row * v, m, lengths(v)), [z, y]),
+    "scan": (lambda m, v: map_rows(lambda row: row * v, m, lengths(v)), [z, y]),
 }
 
 

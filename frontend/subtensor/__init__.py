@@ -5,6 +5,7 @@ found through plugins, run it.
 """
 
 from importlib import import_module as _import_module
+from types import SimpleNamespace as _SimpleNamespace
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
@@ -63,6 +64,8 @@ TensorVariable = Variable
 
 globals().update(_CONSTRUCTORS)
 globals().update({name: f for name, f in _FUNCTIONS.items() if name not in ("eval", "getitem")})
+scan_module = _SimpleNamespace(**{name: _FUNCTIONS[name] for name in ("foldl", "foldr", "map", "reduce", "scan", "until")})
+"""Theano's ``theano.scan_module``."""
 
 if TYPE_CHECKING:
     from subtensor import curvature, optimizers
@@ -147,6 +150,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "plugins",
     "random",
     "save",
+    "scan_module",
     "shared",
     "tensor",
     "verify_grad",

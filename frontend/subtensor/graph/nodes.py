@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from types import CodeType, MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
@@ -62,6 +63,18 @@ class Argument(Protocol):
         """What to call it in an error message."""
 
 
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """How nodes that are computed together are differentiated together.
+
+    families: nodes of the op, those that go together, none of which depends on another. vjp: members of a family and
+    their cotangents to pairs (input, its cotangent); an input may stand in several.
+    """
+
+    families: Callable[[Iterable[Variable]], list[list[Variable]]]
+    vjp: Callable[[Sequence[Variable], Sequence[Variable]], Sequence[tuple[Variable, Cotangent]]]
+
+
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class Op:
     """An operation: its name and its meaning.
@@ -76,6 +89,7 @@ class Op:
         node, or as ``(input, axis)`` whose length it is, or None where only the output tells.
     fresh: whether the result is always a new buffer, sharing memory with no input.
     cost: what applying it takes, where that differs from what is usual for its kind (see ``Cost``).
+    joint: for ops of which several nodes are one computation.
     """
 
     name: str
@@ -86,6 +100,7 @@ class Op:
     dims: Callable[..., Length] | None = None
     fresh: bool = False
     cost: Cost | None = None
+    joint: Joint | None = None
 
     def __call__(self, *inputs: Variable, **params: Any) -> Variable:
         return apply(self, inputs, params)
@@ -108,9 +123,12 @@ def define(
     dims: Callable[..., Length] | None = None,
     fresh: bool = False,
     cost: Cost | None = None,
+    joint: Joint | None = None,
 ) -> Op:
     """Make an op and enter it into ``OPS``; a second op of the same name is refused, and a cost that cannot be."""
-    op = Op(name=name, infer=infer, vjp=vjp, expand=expand, check=check, dims=dims, fresh=fresh, cost=cost)
+    op = Op(
+        name=name, infer=infer, vjp=vjp, expand=expand, check=check, dims=dims, fresh=fresh, cost=cost, joint=joint
+    )
     if name in OPS:
         raise GraphError(f"op {name!r} is defined twice; choose another name")
     if cost is not None and (wrong := fault(cost, infer)) is not None:
@@ -275,25 +293,63 @@ def constant_node(value: Array, name: str | None = None) -> Constant:
         return node
 
 
-def toposort(outputs: Iterable[Variable], stop: Callable[[Variable], bool] | None = None) -> list[Variable]:
+def toposort(
+    outputs: Iterable[Variable],
+    stop: Callable[[Variable], bool] | None = None,
+    inputs: Callable[[Variable], Sequence[Variable]] = attrgetter("inputs"),
+) -> list[Variable]:
     """All ancestors of `outputs`, each after its inputs; what `stop` accepts is listed but not entered.
 
-    Iterative: a graph may be deeper than Python's recursion limit.
+    inputs: what a node comes after. Iterative: a graph may be deeper than Python's recursion limit.
     """
     order: list[Variable] = []
     done: set[Variable] = set()
+    opened: set[Variable] = set()
     stack: list[tuple[Variable, bool]] = [(v, False) for v in reversed(list(outputs))]
     while stack:
         node, entered = stack.pop()
-        if node in done:
+        if node in done or (not entered and node in opened):  # the latter only where `inputs` makes a circle
             continue
-        if entered or not node.inputs or (stop is not None and stop(node)):
+        before = inputs(node)
+        if entered or not before or (stop is not None and stop(node)):
             done.add(node)
             order.append(node)
             continue
+        opened.add(node)
         stack.append((node, True))
-        stack.extend((i, False) for i in reversed(node.inputs) if i not in done)
+        stack.extend((i, False) for i in reversed(before) if i not in done)
     return order
+
+
+Families: TypeAlias = "dict[Variable, list[Variable]]"
+
+
+def toposort_families(
+    outputs: Iterable[Variable], stop: Callable[[Variable], bool] | None = None
+) -> tuple[list[Variable], Families]:
+    """All ancestors of `outputs`, each after its inputs and after those of its family; and the families by member.
+
+    Families are what is computed together (``Op.joint``), in the order of the list; what `stop` accepts has none.
+    """
+    outputs = list(outputs)
+    order = toposort(outputs, stop)
+    by_op: dict[Op, list[Variable]] = {}
+    for node in order:
+        if node.op is not None and node.op.joint is not None and not (stop is not None and stop(node)):
+            by_op.setdefault(node.op, []).append(node)
+    if not by_op:
+        return order, {}
+    found = [family for op, nodes in by_op.items() if op.joint is not None for family in op.joint.families(nodes)]
+    union = {node: tuple(i for m in family for i in m.inputs) for family in found for node in family if len(family) > 1}
+    if union:
+        joined = toposort(outputs, stop, lambda node: union.get(node, node.inputs))
+        position = {node: k for k, node in enumerate(joined)}
+        if any(position[i] > position[node] for node in joined for i in node.inputs if i in position):
+            found = [[node] for family in found for node in family]  # families that wait for each other
+        else:
+            order = joined
+            found = [sorted(family, key=position.__getitem__) for family in found]
+    return order, {node: family for family in found for node in family}
 
 
 def leaves(outputs: Iterable[Variable]) -> list[Variable]:

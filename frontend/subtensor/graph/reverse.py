@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from subtensor.errors import GraphError
-from subtensor.graph.nodes import DISCONNECTED, ZERO, Cotangent, Variable, Zero, call, constant_node, toposort
+from subtensor.graph.nodes import DISCONNECTED, ZERO, Cotangent, Op, Variable, Zero, call, constant_node, toposort_families
 from subtensor.graph.types import is_float
 
 Shortcut = Callable[[Variable, Variable, Callable[[Variable], bool]], "tuple[Variable, Variable] | None"]
@@ -30,7 +30,7 @@ def pullback(
     """
     stopped = set(stop)
     wanted = stopped.union(wrt, cotangents)
-    order = toposort(cotangents, stop=stopped.__contains__)
+    order, families = toposort_families(cotangents, stop=stopped.__contains__)
     leads = _leads_to(order, set(wrt))
     gathered: dict[Variable, list[Variable]] = {}
     reached: set[Variable] = set()
@@ -39,12 +39,23 @@ def pullback(
         reached.add(node)
     totals: dict[Variable, Cotangent] = {}
     for node in reversed(order):
-        if node not in reached or node not in leads or node in stopped:
+        family = families.get(node, [node])
+        if node in reached and node in leads and node not in stopped:
+            totals[node] = _total(gathered.pop(node, []))
+        if node is not family[0]:  # all users of all members have been met at the first
             continue
-        total = _total(gathered.pop(node, []))
-        totals[node] = total
-        if node.op is None:
+        if node in families:
+            assert node.op is not None
+            for i, c in _joint_vjp(node.op, [(m, totals[m]) for m in family if m in totals]):
+                if c is DISCONNECTED or i in stopped or i not in leads:
+                    continue
+                reached.add(i)
+                if not isinstance(c, Zero) and is_float(i.dtype):
+                    gathered.setdefault(i, []).append(_checked(c, i, node))
             continue
+        if node not in totals or node.op is None:
+            continue
+        total = totals[node]
         shortcut = SHORTCUTS.get(node.op.name)
         past = None if shortcut is None or isinstance(total, Zero) else shortcut(node, total, wanted.__contains__)
         if past is not None:
@@ -61,6 +72,18 @@ def pullback(
             if not isinstance(total, Zero) and not isinstance(c, Zero) and is_float(i.dtype):
                 gathered.setdefault(i, []).append(_checked(c, i, node))
     return [DISCONNECTED if v in stopped else totals.get(v, DISCONNECTED) for v in wrt]
+
+
+def _joint_vjp(op: Op, members: Sequence[tuple[Variable, Cotangent]]) -> Iterator[tuple[Variable, Cotangent]]:
+    """The cotangents that members of a family give: of those whose own is ZERO, which inputs they connect."""
+    assert op.joint is not None
+    real = [(m, g) for m, g in members if not isinstance(g, Zero)]
+    if real:
+        yield from op.joint.vjp([m for m, _ in real], [g for _, g in real])
+    silent = [m for m, g in members if isinstance(g, Zero)]
+    if silent:
+        for i, c in op.joint.vjp(silent, [_silent(m) for m in silent]):
+            yield i, c if isinstance(c, Zero) else ZERO
 
 
 def _leads_to(order: Sequence[Variable], wrt: set[Variable]) -> set[Variable]:

@@ -270,7 +270,7 @@ def _lines(node: Variable) -> list[str]:
         text = f"{inside[0]} {sign} {inside[1]}"
     else:
         told = [t for t in inside if t != "·"]
-        told += [f"{k}={v}" for k, v in node.params.items() if k != "body"]
+        told += [f"{k}={v}" for k, v in node.params.items() if not isinstance(v, Variable)]
         text = f"{node.op.name} {', '.join(told)}".strip()
     return textwrap.wrap(text, COLUMNS)
 

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from subtensor.graph.nodes import Constant, Variable
 from subtensor.graph.shared import SharedVariable
+from subtensor.ops.loop import FINAL, Loop, is_loop
 
 
 def dprint(
@@ -26,7 +27,9 @@ def dprint(
         outputs, updates = obj.graph
         roots = [(f"output {i}", o) for i, o in enumerate(outputs)]
         roots += [(f"update of {s.label}", e) for s, e in updates]
-    for title, root in roots:
+    shown: set[Loop] = set()
+    while roots:
+        title, root = roots.pop(0)
         if title:
             lines.append(f"{title}:")
         stack = [(root, 0)]
@@ -34,6 +37,8 @@ def dprint(
             node, level = stack.pop()
             again = node in letters
             letter = letters.setdefault(node, f"[{_letters(len(letters))}]")
+            if is_loop(node) and not again:
+                roots += _body(node, shown)
             lines.append(f"{' ' * level}{_line(node, print_type)} {letter}")
             named = stop_on_name and node.name is not None and level > 0
             if again or named or (depth >= 0 and level + 1 >= depth):
@@ -45,6 +50,19 @@ def dprint(
     stream = file if file is not None and not isinstance(file, str) else sys.stdout
     stream.write(text)
     return None
+
+
+def _body(node: Variable, shown: set[Loop]) -> list[tuple[str, Variable]]:
+    """What is printed of a loop below the graph: what is asked for, and, once, its recurrence."""
+    loop: Loop = node.params["loop"]
+    roots = [] if node.params["kind"] == FINAL else [(f"in the loop {loop}, one value", node.params["output"])]
+    if loop not in shown:
+        shown.add(loop)
+        for state, new in zip(loop.states, loop.following, strict=True):
+            roots.append((f"in the loop {loop}, the next {state.label}", new))
+        if loop.stop is not None:
+            roots.append((f"in the loop {loop}, whether to stop", loop.stop))
+    return roots
 
 
 def _letters(n: int) -> str:
@@ -65,8 +83,9 @@ def _line(node: Variable, print_type: bool) -> str:
         text = node.name or "unnamed input"
     else:
         slots = [f"#{i}" for i in range(len(node.inputs))]
-        params = ", ".join(
-            f"{k}={v.spell(slots) if hasattr(v, 'spell') else v}" for k, v in node.params.items() if k != "body"
-        )
+        told = [f"{k}={v.spell(slots) if hasattr(v, 'spell') else v}" for k, v in node.params.items()]
+        if is_loop(node):
+            told = [str(node.params["loop"]), node.params["kind"]]
+        params = ", ".join(told)
         text = node.op.name + (f"{{{params}}}" if params else "") + (f" '{node.name}'" if node.name else "")
     return f"{text} <{node.type}>" if print_type else text

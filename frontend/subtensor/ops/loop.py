@@ -1,83 +1,264 @@
-"""One op over a sub-graph: the same expression for each row of some tensors.
+"""Loops: a sub-graph that is repeated, and what a node says about one.
 
-It serves Jacobians, whose number of rows may be known only at run time.
+A ``Loop`` is a recurrence over placeholders: elements of sequences, states, and what does not change. A node of the op
+``scan`` is one quantity of a loop: the values that some node of the body takes, stacked; its last value; or a state when
+all is done. So any value within can be asked for afterwards, as gradients do, and a node depends on no more than the
+quantity does. What several nodes ask of one loop is computed together (``families``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from subtensor.graph.nodes import (
-    DISCONNECTED,
-    Argument,
-    Constant,
-    Cotangent,
-    Input,
-    Length,
-    Variable,
-    Zero,
-    call,
-    define,
-    leaves,
-    replace,
-    static_dims,
-)
-from subtensor.graph.reverse import pullback
-from subtensor.graph.types import TensorType, is_float, merge_dims
-from subtensor.ops.shape import lengths
+from subtensor.errors import GraphError
+from subtensor.graph.constants import constant
+from subtensor.graph.nodes import OPS, Constant, Input, Variable, call, replace, toposort
+from subtensor.graph.types import INDEX, TensorType
+from subtensor.ops.elementwise import ELEMENTWISE
+from subtensor.ops.shape import length
 
+STACK, LAST, FINAL = "stack", "last", "final"
+"""What a node asks: all values of a body's node, its value in the last iteration (there must be one), or a state's after
+the last one (where there was none: the initial value)."""
 
-@dataclass(frozen=True, eq=False)
-class Body:
-    """A sub-graph over placeholder inputs: the first `rows` stand for rows, the others for captured tensors."""
+UNTOLD = -1
+"""Stands for a length that only an iteration tells."""
 
-    inputs: tuple[Variable, ...]
-    rows: int
-    output: Variable
+_LARGEST_INSIDE = 1024
+"""Elements of a constant from which on it is handed to the body like anything else that does not change."""
 
 
-def _infer(*inputs: Argument, body: Body) -> TensorType:
-    n = None
-    for rows in inputs[: body.rows]:
-        n = merge_dims(n, rows.type.shape[0])
-    return TensorType(body.output.dtype, (n, *static_dims(inputs[len(body.inputs) :])))
+@dataclass(frozen=True, eq=False, slots=True)
+class Loop:
+    """A recurrence, compared by identity.
+
+    sequences: placeholders for elements along the first axis. states: for what is carried from iteration to iteration;
+    following: their next values, in the same order. captured: for what does not change. All nodes of the body are made
+    of these and of constants. stop: a 0-d bool; no iteration follows one in which it is true, and what is stacked is zero
+    from there on. counter: the state that counts iterations, where there is a `stop`. reverse: from the last element to
+    the first. limited: no more iterations than a number that is given, zeros for the others. truncate: over how many
+    iterations, counted from the end, gradients are carried; -1 for all. independent: whether iterations may be made
+    side by side, with the memory that this takes. name, place: for messages.
+    """
+
+    sequences: tuple[Variable, ...] = ()
+    states: tuple[Variable, ...] = ()
+    captured: tuple[Variable, ...] = ()
+    following: tuple[Variable, ...] = ()
+    stop: Variable | None = None
+    counter: Variable | None = None
+    reverse: bool = False
+    limited: bool = False
+    truncate: int = -1
+    independent: bool = False
+    name: str | None = None
+    place: str = "<unknown>"
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"the loop {self.name!r} ({self.place})" if self.name else f"the loop at {self.place}"
+
+    @property
+    def places(self) -> tuple[Variable, ...]:
+        """All placeholders."""
+        return (*self.sequences, *self.states, *self.captured)
+
+    def __str__(self) -> str:
+        return self.name or "loop"
+
+    def needed(self, outputs: Iterable[Variable]) -> tuple[Variable, ...]:
+        """The placeholders that nodes of the body depend on, through earlier iterations too, in order."""
+        key = ("needed", frozenset(outputs))
+        found: tuple[Variable, ...] | None = self.memo.get(key)
+        if found is None:
+            after = dict(zip(self.states, self.following, strict=True))
+            seen: set[Variable] = set()
+            roots = [*key[1], *([] if self.stop is None else [self.stop])]
+            while roots:
+                new = [v for v in toposort(roots, stop=seen.__contains__) if v not in seen]
+                seen.update(new)
+                roots = [after[v] for v in new if v in after and after[v] not in seen]
+            found = self.memo[key] = tuple(p for p in self.places if p in seen)
+        return found
 
 
-def _dims(axis: int, *inputs: Variable, body: Body) -> Length:
-    return (inputs[0], 0) if axis == 0 else inputs[len(body.inputs) + axis - 1]
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A loop over values.
+
+    steps: 0-d int64, how many elements its sequences have and its stacks get. limit: 0-d int64, for loops that are
+    `limited`. values: what the placeholders stand for: sequences with a first axis more, states' initial values.
+    """
+
+    loop: Loop
+    steps: Variable
+    values: Mapping[Variable, Variable]
+    limit: Variable | None = None
+
+    def ask(self, kind: str, output: Variable, dims: Sequence[Variable] | None = None) -> Variable:
+        """The node for a quantity. dims: lengths of one value, where they are known better than from the body."""
+        if kind == FINAL:
+            dims = ()
+        elif dims is None:
+            dims = [self._length(output, axis) for axis in range(output.ndim)]
+        head = [self.steps, *([] if self.limit is None else [self.limit])]
+        places = self.loop.needed([output])
+        return OPS["scan"](*head, *dims, *(self.values[p] for p in places), loop=self.loop, kind=kind, output=output)
+
+    def _length(self, output: Variable, axis: int) -> Variable:
+        found = self._told(output, axis)
+        return constant(UNTOLD, dtype=INDEX) if found is None else found
+
+    def _told(self, node: Variable, axis: int) -> Variable | None:
+        """The length of an axis of a body's node, told from outside; None where only an iteration tells."""
+        for state, new in zip(self.loop.states, self.loop.following, strict=True):
+            if new is node and state in self.values:  # states keep their shapes
+                return length(self.values[state], axis)
+        expression = length(node, axis)
+        x = expression.inputs[0] if expression.op is OPS["length"] else node
+        if x.op is None or x.op.name not in ELEMENTWISE or expression.op is not OPS["length"]:
+            return self.outer(expression)
+        axis = expression.params["axis"]
+        told: list[Variable] = []
+        for i in x.inputs:
+            at = axis - x.ndim + i.ndim
+            if at >= 0 and i.type.shape[at] != 1:
+                part = self._told(i, at)
+                if part is None:
+                    return None
+                told.append(part)
+        result, *others = dict.fromkeys(told)
+        for other in others:
+            result = call("where", call("equal", result, 1), other, result)
+        return result
+
+    def outer(self, expression: Variable) -> Variable | None:
+        """A body's expression as one outside of the loop, if it is the same in all iterations."""
+        known = self.outside([expression])
+        varying = {*self.loop.sequences, *self.loop.states}
+        (moved,) = replace([expression], known)
+        return None if any(v in varying for v in toposort([moved])) else moved
+
+    def outside(self, expressions: Iterable[Variable]) -> dict[Variable, Variable]:
+        """What is known outside of the loop of what expressions are made of: captured values, and lengths."""
+        known = {p: self.values[p] for p in self.loop.captured if p in self.values}
+        sequences, states = set(self.loop.sequences), set(self.loop.states)
+        for node in toposort(expressions):
+            if node.op is not OPS["length"]:
+                continue
+            p, axis = node.inputs[0], node.params["axis"]
+            if p in sequences:
+                known[node] = length(self.values[p], axis + 1)
+            elif p in states:
+                known[node] = length(self.values[p], axis)
+        return known
 
 
-def _vjp(g: Variable, out: Variable, *inputs: Variable, body: Body) -> list[Cotangent]:
-    given = inputs[: len(body.inputs)]
-    g_row = Input(g.type.with_shape(g.type.shape[1:]), name="g")
-    parts = pullback({body.output: g_row}, body.inputs)
-    result: list[Cotangent] = []
-    for k, (part, place, value) in enumerate(zip(parts, body.inputs, given, strict=True)):
-        if isinstance(part, Zero) or not is_float(place.dtype):
-            result.append(part if isinstance(part, Zero) else DISCONNECTED)
+def call_of(node: Variable) -> Call:
+    """The loop of a node, over what the node needs of it."""
+    loop: Loop = node.params["loop"]
+    head = 1 + loop.limited
+    places = loop.needed([node.params["output"]])
+    values = dict(zip(places, node.inputs[len(node.inputs) - len(places) :], strict=True))
+    return Call(loop, node.inputs[0], values, node.inputs[1] if head == 2 else None)
+
+
+def dims_of(node: Variable) -> tuple[Variable, ...]:
+    """The lengths of one value of a node that stacks, or asks for the last."""
+    loop: Loop = node.params["loop"]
+    count = 0 if node.params["kind"] == FINAL else node.params["output"].ndim
+    head = 1 + loop.limited
+    return node.inputs[head : head + count]
+
+
+def is_loop(node: Variable) -> bool:
+    """Whether a node is a quantity of a loop."""
+    return node.op is not None and node.op.name == "scan"
+
+
+def families(nodes: Iterable[Variable]) -> list[list[Variable]]:
+    """The nodes that are quantities of loops, those of one loop over the same values together.
+
+    Where one of a family depends on another, which substitutions can bring about, each stands alone.
+    """
+    found: dict[Any, list[tuple[dict[Variable, Variable], list[Variable]]]] = {}
+    for node in nodes:
+        if not is_loop(node):
             continue
-        dims = lengths(value)[1:] if k < body.rows else lengths(value)
-        rows = [*given[: body.rows], g]
-        mapped = map_op(
-            *rows,
-            *given[body.rows :],
-            *dims,
-            body=Body((*body.inputs[: body.rows], g_row, *body.inputs[body.rows :]), body.rows + 1, part),
-        )
-        result.append(mapped if k < body.rows else call("sum", mapped, 0, mapped.dtype))
-    return [*result, *(DISCONNECTED for _ in inputs[len(given) :])]
+        call = call_of(node)
+        for values, members in found.setdefault((call.loop, call.steps, call.limit), []):
+            if all(values.get(p, v) is v for p, v in call.values.items()):
+                values.update(call.values)
+                members.append(node)
+                break
+        else:
+            found[call.loop, call.steps, call.limit].append((dict(call.values), [node]))
+    result: list[list[Variable]] = []
+    for groups in found.values():
+        for _, members in groups:
+            above = set(toposort([i for m in members for i in m.inputs])) if len(members) > 1 else set()
+            result += [[m] for m in members] if above.intersection(members) else [members]
+    return result
 
 
-map_op = define("map_rows", infer=_infer, vjp=_vjp, dims=_dims, fresh=True)
-"""``map_rows(*rows, *captured, *dims)``: the body's output for each row, stacked. dims: lengths of one output."""
+def joined(members: Sequence[Variable]) -> Call:
+    """The loop of a family over all that its members need."""
+    calls = [call_of(m) for m in members]
+    values = {p: v for c in calls for p, v in c.values.items()}
+    first = calls[0]
+    return Call(first.loop, first.steps, {p: values[p] for p in first.loop.places if p in values}, first.limit)
+
+
+def closed(
+    roots: Sequence[Variable], varying: Iterable[Variable]
+) -> tuple[list[Variable], dict[Variable, Variable]]:
+    """A body made of an open graph: what does not depend on the placeholders `varying` becomes captured.
+
+    Returns the new roots, and outer node → placeholder. Constants stay inside, and so
+    do their broadcasts, whose lengths are captured.
+    """
+    inside = set(varying)
+    order = toposort(roots)
+    depends: set[Variable] = set()
+    for node in order:
+        if node in inside or any(i in depends for i in node.inputs):
+            depends.add(node)
+    captured: dict[Variable, Variable] = {}
+    pending = [*roots, *(i for node in order if node in depends for i in node.inputs)]
+    while pending:
+        node = pending.pop()
+        if node in depends or node in captured or _stays(node):
+            continue
+        if node.op is not None and node.op.name == "broadcast_to" and isinstance(node.inputs[0], Constant):
+            pending += node.inputs
+            continue
+        captured[node] = Input(node.type, name=node.label if node.op is None or node.name else None)
+    captured = {node: captured[node] for node in order if node in captured}
+    return replace(roots, captured), captured
+
+
+def _stays(node: Variable) -> bool:
+    return isinstance(node, Constant) and node.data.size <= _LARGEST_INSIDE
+
+
+def element_type(sequence: Variable) -> TensorType:
+    """The type of one element of a sequence."""
+    return sequence.type.with_shape(sequence.type.shape[1:])
 
 
 def map_rows(function: Callable[[Variable], Variable], rows: Variable, dims: Sequence[Variable]) -> Variable:
-    """``function`` applied to each row of `rows`, stacked: (n, …) to (n, *dims)."""
-    row = Input(rows.type.with_shape(rows.type.shape[1:]), name="row")
+    """``function`` applied to each row of `rows`, stacked: (n, …) to (n, *dims). The rows may be done side by side."""
+    row = Input(element_type(rows), name="row")
     output = function(row)
-    captured = [v for v in leaves([output]) if v is not row and not isinstance(v, Constant)]
-    places = [Input(v.type, name=v.name) for v in captured]
-    (output,) = replace([output], dict(zip(captured, places, strict=True)))
-    return map_op(rows, *captured, *dims, body=Body((row, *places), 1, output))
+    known = {v: length(rows, v.params["axis"] + 1) for v in toposort([output]) if v.op is OPS["length"] and v.inputs[0] is row}
+    (output,), captured = closed(replace([output], known), [row])
+    if len(dims) != output.ndim:
+        raise GraphError(f"map_rows: {len(dims)} lengths for an output of type {output.type}; expected one for each axis")
+    loop = Loop((row,), (), tuple(captured.values()), independent=True, name="map_rows", place=output.place)
+    values = {row: rows, **{place: value for value, place in captured.items()}}
+    return Call(loop, length(rows, 0), values).ask(STACK, output, dims)
+

@@ -18,12 +18,25 @@ from dataclasses import dataclass, field
 from subtensor.errors import MissingInputError, Unsupported
 from subtensor.graph.constants import constant
 from subtensor.graph.indexing import Index, Slice
-from subtensor.graph.nodes import Array, Constant, Op, Params, Variable, define, rebuild, toposort
+from subtensor.graph.nodes import (
+    Array,
+    Constant,
+    Families,
+    Op,
+    Params,
+    Variable,
+    define,
+    rebuild,
+    toposort,
+    toposort_families,
+)
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
 from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.ops.views import VIEWS
+from subtensor.ops.loop import STACK
+from subtensor.program.loops import Repeat, repeated
 
 copy_op = define(
     "copy",
@@ -40,7 +53,8 @@ class Instruction:
     """``slots[out] = op(*slots[args], **params)``.
 
     overwrites: position in `args` of a buffer that may be destroyed to hold the result, or None.
-    node: the graph node, for error messages. body: the program of a sub-graph, for ops that hold one.
+    node: the graph node, for error messages. more: for a loop, the nodes of further results, which are in the slots after
+    `out`. repeat, body: how a loop repeats the program of its body.
     """
 
     op: Op
@@ -51,6 +65,18 @@ class Instruction:
     node: Variable
     overwrites: int | None = None
     body: Program | None = None
+    more: tuple[Variable, ...] = ()
+    repeat: Repeat | None = None
+
+    @property
+    def outs(self) -> range:
+        """The slots that it fills."""
+        return range(self.out, self.out + 1 + len(self.more))
+
+    @property
+    def nodes(self) -> tuple[Variable, ...]:
+        """What it computes."""
+        return (self.node, *self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +144,12 @@ class Program:
             lines.append(f"  %{i} = constant {c.label}: {c.type}")
         for instruction in self.instructions:
             args = ", ".join(f"%{a}" for a in instruction.args)
-            params = "".join(f", {k}={v}" for k, v in instruction.params.items())
+            told = {"repeat": instruction.repeat} if instruction.repeat else instruction.params
+            params = "".join(f", {k}={v}" for k, v in told.items())
             into = "" if instruction.overwrites is None else f"  (over %{instruction.args[instruction.overwrites]})"
-            lines.append(f"  %{instruction.out} = {instruction.op.name}({args}{params}): {instruction.type}{into}")
+            outs = ", ".join(f"%{o}" for o in instruction.outs)
+            types = ", ".join(str(n.type) for n in instruction.nodes)
+            lines.append(f"  {outs} = {instruction.op.name}({args}{params}): {types}{into}")
         lines.extend(f"  output %{o}" for o in self.outputs)
         for commit in self.commits:
             target = self.shared[commit.shared].label
@@ -189,8 +218,12 @@ class _Builder:
         inputs: Sequence[Variable],
         outputs: Sequence[Variable],
         updates: Sequence[tuple[SharedVariable, Variable]],
+        *,
+        part: bool = False,
     ) -> None:
         self.inputs = tuple(inputs)
+        self.families: Families = {}  # set by ``order``
+        self.given_up: set[Variable] = set()  # inputs whose buffers may be overwritten
         self.roots: dict[Variable, frozenset[Variable]] = {}
         self.uses = _count_uses([*outputs, *(e for _, e in updates)])
         self.chains = {s: chain for s, e in updates if (chain := self._write_chain(s, e))}
@@ -198,7 +231,7 @@ class _Builder:
         self.taken: set[Variable] = set()  # roots of buffers that leave the program
         self.replaced = {s: self._new_value(e, updates) for s, e in updates if s not in self.chains and e is not s}
         self.writes = {s: [self._operands(w) for w in chain] for s, chain in self.chains.items()}
-        self.outputs = [self._owned(o) for o in outputs]
+        self.outputs = list(outputs) if part else [self._owned(o) for o in outputs]
 
     def _write_chain(self, s: SharedVariable, e: Variable) -> list[Variable]:
         """The writes that turn `s` into `e`, first one first, where nothing else sees what is in between."""
@@ -256,9 +289,19 @@ class _Builder:
             *self.replaced.values(),
             *(o for writes in self.writes.values() for operands in writes for o in operands),
         ]
-        order = toposort(needed)
+        found, self.families = toposort_families(needed)
+        order = list(dict.fromkeys(m for node in found for m in self.families.get(node, (node,))))
         self.shapes = _shapes(order)
         return order
+
+    def give_up(self, states: Sequence[Variable], following: Sequence[Variable]) -> None:
+        """Let buffers of states be overwritten: of those that nothing but their own next value takes over."""
+        after = [self._roots(f) for f in following]
+        for s, own in zip(states, after, strict=True):
+            others = [roots for f, roots in zip(states, after, strict=True) if f is not s]
+            alone = all(r.op is not None or r is s for r in own)
+            if alone and not any(s in roots or own & roots for roots in others):
+                self.given_up.add(s)
 
     def last_uses(self, order: Sequence[Variable]) -> dict[Variable, int]:
         """For each buffer, the position of the last node that reads it; the length of `order` where it is kept."""
@@ -289,7 +332,7 @@ class _Builder:
 
     def _is_free(self, node: Variable, position: int, last: Mapping[Variable, int]) -> bool:
         """Whether nothing reads a node's buffer after this position, and it is the program's own."""
-        return all(r.op is not None and last.get(r) == position for r in self._roots(node))
+        return all((r.op is not None or r in self.given_up) and last.get(r) == position for r in self._roots(node))
 
 
 def _shapes(order: Sequence[Variable]) -> dict[Variable, tuple[object, ...]]:
@@ -342,23 +385,30 @@ def build(
     updates: Sequence[tuple[SharedVariable, Variable]],
     operations: Collection[str],
     backend: str,
+    *,
+    states: Sequence[Variable] | None = None,
 ) -> Program:
     """The program that computes `outputs` and commits `updates`, in the ops that a backend runs.
 
+    states: for the body of a loop, those of the inputs that are states, whose next values are the first outputs; outputs
+    may then share memory with each other and with inputs.
     Raises MissingInputError for an input of the graph that is not among `inputs`, and Unsupported for an op that the
     backend cannot run.
     """
     expanded = expand([*outputs, *(e for _, e in updates)], operations, backend)
     results = expanded[: len(outputs)]
     changed = [(s, e) for (s, _), e in zip(updates, expanded[len(outputs) :], strict=True)]
-    builder = _Builder(inputs, results, changed)
+    builder = _Builder(inputs, results, changed, part=states is not None)
     order = builder.order()
+    if states is not None:
+        builder.give_up(states, results[: len(states)])
     shared = tuple(dict.fromkeys([v for v in order if isinstance(v, SharedVariable)] + [s for s, _ in changed]))
     constants = tuple(v for v in order if isinstance(v, Constant))
     leaf_slots = [*builder.inputs, *shared, *constants]
     slots: dict[Variable, int] = {v: i for i, v in enumerate(leaf_slots)}
     last = builder.last_uses(order)
     instructions: list[Instruction] = []
+    used = len(leaf_slots)
     for position, node in enumerate(order):
         if node.op is None:
             if node not in slots:
@@ -367,20 +417,17 @@ def build(
                     "which is not among the inputs; list it, or replace it with givens"
                 )
             continue
-        slot = len(leaf_slots) + len(instructions)
-        slots[node] = slot
-        instructions.append(
-            Instruction(
-                node.op,
-                tuple(slots[i] for i in node.inputs),
-                node.params,
-                slot,
-                node.type,
-                node,
-                builder.overwritten(node, position, last),
-                _body(node, name, operations, backend),
-            )
-        )
+        if node in slots:
+            continue
+        family = builder.families.get(node, [node])
+        slots.update((m, used + k) for k, m in enumerate(family))
+        if node in builder.families:
+            instructions.append(_loop(family, slots, name, operations, backend))
+        else:
+            over = builder.overwritten(node, position, last)
+            args = tuple(slots[i] for i in node.inputs)
+            instructions.append(Instruction(node.op, args, node.params, used, node.type, node, over))
+        used += len(family)
     commits = [Commit(shared.index(s), slots[e]) for s, e in builder.replaced.items()]
     present = set(order)
     for s, chain_ in builder.chains.items():
@@ -389,7 +436,7 @@ def build(
             for w, operands in zip(chain_, builder.writes[s], strict=True)
         )
         commits.append(Commit(shared.index(s), None, writes))
-    types = (*(v.type for v in leaf_slots), *(i.type for i in instructions))
+    types = (*(v.type for v in leaf_slots), *(n.type for i in instructions for n in i.nodes))
     return Program(
         name,
         builder.inputs,
@@ -409,11 +456,17 @@ def _write(write: Variable, operands: Sequence[int], s: SharedVariable, present:
     return Write(kind, index, operands[0], tuple(operands[1:]), read in present, write)
 
 
-def _body(node: Variable, name: str, operations: Collection[str], backend: str) -> Program | None:
-    body = node.params.get("body")
-    if body is None:
-        return None
-    return build(f"{name}/{node.op}", body.inputs, [body.output], [], operations, backend)
+def _loop(
+    members: Sequence[Variable], slots: Mapping[Variable, int], name: str, operations: Collection[str], backend: str
+) -> Instruction:
+    """The instruction of what is asked of one loop."""
+    node, *more = members
+    assert node.op is not None
+    how, args, places, outputs = repeated(members)
+    states = places[how.sequences : how.sequences + how.states]
+    body = build(f"{name}/{how.loop}", places, outputs, [], operations, backend, states=states)
+    taken = tuple(slots[a] for a in args)
+    return Instruction(node.op, taken, node.params, slots[node], node.type, node, None, body, tuple(more), how)
 
 
 # --- shapes that depend on values
@@ -423,16 +476,17 @@ _DIMS = frozenset({"reshape", "broadcast_to", "sum_to", "random_bits", "random_u
 """Ops whose arguments after the first one are lengths."""
 
 
-def needs_dynamic_shapes(program: Program) -> bool:
+def needs_dynamic_shapes(program: Program, lengths: Collection[int] = ()) -> bool:
     """Whether shapes depend on more than the shapes of inputs and shared variables: the capability ``dynamic_shapes``.
 
     That is so where ``flatnonzero`` has a mask, or ``arange``, a bound of a slice, or a length of ``reshape``,
-    ``broadcast_to``, ``sum_to`` or random numbers an argument, that is not computed from lengths and constants alone.
+    ``broadcast_to``, ``sum_to`` or random numbers an argument, that is not computed from lengths and constants alone;
+    likewise the number of elements of a loop that stacks. lengths: inputs of the program that are lengths.
     """
-    static = {slot for slot in range(len(program.types)) if program.known(slot) is not None}
+    static = {*lengths} | {slot for slot in range(len(program.types)) if program.known(slot) is not None}
     for i in program.instructions:
-        if i.op.name == "length" or (i.args and static.issuperset(i.args)):
-            static.add(i.out)
+        if i.op.name == "length" or (i.args and i.repeat is None and static.issuperset(i.args)):
+            static.update(i.outs)
             continue
         shaping: Sequence[int] = ()
         if i.op.name in ("flatnonzero", "arange"):
@@ -441,8 +495,15 @@ def needs_dynamic_shapes(program: Program) -> bool:
             shaping = i.args[1:]
         elif "index" in i.params:
             shaping = _bounds(i.params["index"], i.args[1 + is_write(i.node) :])
-        if not static.issuperset(shaping) or (i.body is not None and needs_dynamic_shapes(i.body)):
+        elif i.repeat is not None and any(r.kind == STACK for r in i.repeat.results):
+            shaping = i.args[:1]
+        if not static.issuperset(shaping):
             return True
+        if i.repeat is not None and i.body is not None:
+            given = i.args[i.repeat.first : i.repeat.taken]
+            known = [k for k, slot in enumerate(given) if slot in static and not i.body.types[k].ndim]
+            if needs_dynamic_shapes(i.body, known):
+                return True
     return any(not static.issuperset(_bounds(w.index, w.inputs)) for c in program.commits for w in c.writes)
 
 

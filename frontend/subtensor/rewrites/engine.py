@@ -16,7 +16,6 @@ from typing import Any
 
 from subtensor.errors import FunctionError, GraphError
 from subtensor.graph.nodes import Variable, rebuild, toposort
-from subtensor.ops.loop import Body
 
 KEEPS = ("value", "rounding", "finite", "stabilize")
 """What a rule may keep, strictest first.
@@ -97,7 +96,6 @@ class Selection:
 
     rules: tuple[Rewrite, ...]
     _by_op: dict[str, tuple[Rewrite, ...]] = field(default_factory=dict, compare=False, repr=False)
-    _bodies: dict[Body, Body] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def of(choice: Any, extra: Iterable[Rewrite] = ()) -> Selection:
@@ -181,8 +179,6 @@ def _pass(outputs: Sequence[Variable], selection: Selection, trace: list[Step] |
             stack.extend(reversed(missing))
             continue
         made = rebuild(node, [new[i] for i in node.inputs])
-        if "body" in made.params:
-            made = _with_body(made, selection, trace)
         if made is not node:
             uses[made] = max(uses.get(made, 0), uses.get(node, 1))
         found = _first(made, selection, used)
@@ -207,20 +203,6 @@ def _pass(outputs: Sequence[Variable], selection: Selection, trace: list[Step] |
         depth[simpler] = max(steps, depth.get(simpler, 0))
         stack.append(simpler)  # then this node again
     return [new[o] for o in outputs]
-
-
-def _with_body(node: Variable, selection: Selection, trace: list[Step] | None) -> Variable:
-    """A node over a sub-graph, with the sub-graph rewritten; each one is rewritten once."""
-    body: Body = node.params["body"]
-    new = selection._bodies.get(body)  # noqa: SLF001  # a cache that lives as long as the selection
-    if new is None:
-        (output,) = _passes([body.output], selection, trace)
-        new = body if output is body.output else replace(body, output=output)
-        selection._bodies[body] = selection._bodies[new] = new  # noqa: SLF001
-    if new is body:
-        return node
-    assert node.op is not None
-    return node.op(*node.inputs, **{**node.params, "body": new})
 
 
 def _uses(outputs: Sequence[Variable]) -> dict[Variable, int]:

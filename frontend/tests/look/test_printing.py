@@ -67,5 +67,5 @@ def test_lists_and_bodies():
     x = st.dvector("x")
     assert st.dprint([x, x + 1], file="str").count("x [A]") == 2
     text = st.dprint(st.jacobian(x**2, x), file="str")
-    assert "map_rows" in text
-    assert "Body(" not in text
+    assert "scan{map_rows, stack}" in text
+    assert "in the loop map_rows, one value:\n" in text
