@@ -16,6 +16,7 @@ import numpy as np
 
 from subtensor.program.linear import Commit, Instruction, Program, Write
 from subtensor_numba import scalars
+from subtensor_numba.distinct import DistinctRows, Idiom, idiom
 from subtensor_numba.lengths import ONE, VIEWS, Lengths, Place
 from subtensor_numba.loops import Kernel, RowWrite
 from subtensor_numba.native import WHOLE, array, compiled
@@ -181,7 +182,8 @@ class FusedEmitter(Emitter):
         self.fused = Fused(program, self)
         self.parts: list[Kernel] = []
         self.last: list[str] = []
-        self.only: list[Kernel] = []
+        self.idioms: dict[int, Idiom] = {}
+        self.done: set[int] = set()  # slots that an idiom fills
 
     @property
     def is_worthwhile(self) -> bool:
@@ -213,6 +215,7 @@ class FusedEmitter(Emitter):
         stages = fused.stages
         lines = [i for i in program.instructions if i.out not in self.blank and i.out not in self.inline]
         numpy = [i for i in lines if i.out not in fused.inside]
+        self._find_idioms(numpy)
         last = max([stages[i.out] for i in lines], default=0)
         writing = self._writing_stage(last, numpy)
         members = fused.kernels()
@@ -222,7 +225,7 @@ class FusedEmitter(Emitter):
         for stage in sorted({*(stages[i.out] for i in numpy), *members}):
             for i in numpy:
                 if stages[i.out] == stage:
-                    self.lines.append(f"v{i.out} = {self.expression(i)}")
+                    self._numpy_line(i)
             if stage in members and stage != writing:
                 kernel = Kernel(program, fused.lengths, members[stage], wanted[stage])
                 self.lines += self._call_of(kernel, final=False)
@@ -233,6 +236,24 @@ class FusedEmitter(Emitter):
                 program, fused.lengths, found, wanted.get(writing, ()), fused.writes, distinct, self.memory.roots
             )
             self.last = self._call_of(kernel, final=True)
+
+    def _find_idioms(self, numpy: Sequence[Instruction]) -> None:
+        inside = self.fused.inside
+        for i in numpy:
+            found = idiom(i, self.made, self.users)
+            if found is not None and not any(m.out in inside or m.out in self.idioms for m in found):
+                self.idioms[i.out] = found
+                self.done.update(m.out for m in found[1:])
+
+    def _numpy_line(self, i: Instruction) -> None:
+        found = self.idioms.get(i.out)
+        if found is not None:
+            stays = all(m.out in self.rooms.slots for m in found)
+            call = DistinctRows(self.program.types[i.args[0]].dtype, self.rooms.number(i) if stays else None)
+            names = ", ".join(f"v{m.out}" for m in found)
+            self.lines.append(f"{names} = {self.bind('distinct', call)}({self.slot(i.args[0])}, {self.slot(i.args[1])})")
+        elif i.out not in self.done:
+            self.lines.append(f"v{i.out} = {self.expression(i)}")
 
     def _writing_stage(self, last: int, numpy: Sequence[Instruction]) -> int | None:
         """When rows are written: with the last kernel, if nothing that could fail comes after it."""
@@ -258,7 +279,7 @@ class FusedEmitter(Emitter):
             users = self.users.get(i.out, [])
             if all(u.out in late or u.op.name == "length" for u in users) and (users or fused._feeds_writes(i.out)):
                 gathers = [u for u in users if u.op.name == "subtensor"]
-                if not gathers:
+                if not gathers and not any(u.op.name == "run_sums" for u in users):
                     late.add(i.out)
         for stage in list(members):
             kept = [m for m in members[stage] if m.out not in late]
