@@ -117,7 +117,7 @@ class Emitter:
         seen = {*program.outputs, *(c.value for c in program.commits if c.value is not None)}
         seen |= {a for i in program.instructions if i.op.name in self.lowerings for a in (*i.args, i.out)}
         taken = frozenset[int]().union(*(roots[slot] for slot in seen))
-        return {i.out for i in program.instructions if i.out not in taken}
+        return {i.out for i in program.instructions if roots[i.out].isdisjoint(taken)}
 
     # --- instructions
 
