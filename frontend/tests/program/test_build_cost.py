@@ -111,20 +111,6 @@ def matrices(n, length):
 
 SHAPES = [mixed, chain, products, wide, tree, joined, joined_at_once, cut]
 SHAPES += [increments, elements, reshaped, layers, matrices]
-    mixed,
-    chain,
-    products,
-    wide,
-    tree,
-    joined,
-    joined_at_once,
-    cut,
-    increments,
-    elements,
-    reshaped,
-    layers,
-    matrices,
-]
 
 
 def calls(make, n, length, *, gradient):
