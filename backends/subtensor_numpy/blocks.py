@@ -17,7 +17,8 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from subtensor.graph.types import TensorType
-from subtensor.program.linear import VIEWS, Instruction, Program
+from subtensor.ops.views import VIEWS
+from subtensor.program.linear import Instruction, Program
 from subtensor_numpy.lowerings import NEVER_IN_PLACE, UFUNCS
 from subtensor_numpy.workspace import Rooms, place
 

@@ -34,13 +34,13 @@ def root(x: Variable, axis: int) -> Root:
     while waiting:  # the last one first: it lies deepest
         _asking.depth = 1
         try:
-            result = _found(*waiting[-1])
+            _found(*waiting[-1])
             waiting.pop()
         except _DeeperError as deeper:
             waiting.append(deeper.place)
         finally:
             _asking.depth = 0
-    return result
+    return _found(x, axis)
 
 
 _DEEPEST = 6

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from subtensor.errors import GraphError
+from subtensor.graph import forks
 from subtensor.graph.cost import Cost, fault
 from subtensor.graph.operators import FUNCTIONS, Operators
 from subtensor.graph.types import Dim, Shape, TensorType
@@ -231,7 +231,7 @@ class Constant(Variable):
 
 
 _PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
-_lock = threading.RLock()
+_lock = forks.lock(forks.NODES)
 _nodes: WeakValueDictionary[Any, Variable] = WeakValueDictionary()
 
 
