@@ -21,13 +21,13 @@ PATIENCE = 30.0
 they were writing may be half written in the child."""
 
 _numbers = count()
-_locks: WeakValueDictionary[tuple[int, int], threading._RLock] = WeakValueDictionary()
+_locks: WeakValueDictionary[tuple[int, int], threading.RLock] = WeakValueDictionary()
 _registry = threading.Lock()
-_taken: list[threading._RLock] = []
-_left: list[threading._RLock] = []
+_taken: list[threading.RLock] = []
+_left: list[threading.RLock] = []
 
 
-def lock(rank: int) -> threading._RLock:
+def lock(rank: int) -> threading.RLock:
     """A new reentrant lock."""
     made = threading.RLock()
     with _registry:
