@@ -13,6 +13,7 @@ from subtensor.errors import PluginError
 from subtensor.program.contract import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
 from subtensor.program.linear import Program
 from subtensor_jax.executable import Executable
+from subtensor_jax.forks import refused_in_children
 from subtensor_jax.memory import moved, read_rows, write_rows
 from subtensor_jax.tracing import OPERATIONS
 
@@ -63,3 +64,10 @@ class JaxBackend:
 
     def write_rows(self, array: jax.Array, start: int, rows: Array) -> jax.Array:
         return write_rows(array, start, rows)
+
+
+refused_in_children(
+    (Executable, "__call__"),
+    (Executable, "steps"),
+    *((JaxBackend, name) for name in ("compile", "from_numpy", "adopt", "to_numpy", "read_rows", "write_rows")),
+)

@@ -87,7 +87,7 @@ class PureFunction:
 
     # --- the call
 
-    def __call__(self, state: Sequence[Any], *inputs: Any) -> tuple[State, Any]:
+    def __call__(self, state: Sequence[Any], /, *inputs: Any) -> tuple[State, Any]:
         """The new state and the outputs, traced or computed.
 
         Where a position is out of range nothing can be raised: the state is the old one, and float outputs are NaN.

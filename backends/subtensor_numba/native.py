@@ -10,7 +10,6 @@ import hashlib
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import numba
 import numpy as np
 from numba.core import compiler
 
+from subtensor.graph import forks
 from subtensor_numba import primitives
 
 Kernel = Callable[..., int]
@@ -29,7 +29,7 @@ log = logging.getLogger("subtensor")
 NOTEWORTHY = 1.0
 """Seconds of compilation that are reported."""
 
-_lock = threading.RLock()
+_lock = forks.lock(forks.KERNEL)
 _known: dict[str, Kernel] = {}
 _complained: set[str] = set()
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from subtensor.graph.types import TensorType
+from subtensor.ops.views import VIEWS
 from subtensor.program.linear import Instruction, Program
 from subtensor_numpy.lowerings import NEVER_IN_PLACE, UFUNCS
 from subtensor_numpy.workspace import Rooms, place
@@ -44,7 +45,7 @@ class Group:
 
 
 class Memory:
-    """Which slots may share memory: those that have a root in common.
+    """Which slots may share memory: those that have a root in common, which is the first slot that lay there.
 
     fresh: whether the result of an instruction never shares memory with what it takes.
     """
@@ -52,15 +53,22 @@ class Memory:
     def __init__(self, instructions: Sequence[Instruction], leaves: int, fresh: Callable[[Instruction], bool]) -> None:
         self.roots = {slot: frozenset({slot}) for slot in range(leaves)}
         for i in instructions:
+<<<<<<< HEAD
             if i.repeat is not None:
                 self.roots.update((o, frozenset({o})) for o in i.outs)
                 continue
             own = frozenset({i.out})
+=======
+>>>>>>> faults
             if i.overwrites is not None:
-                own |= self.roots[i.args[i.overwrites]]
-            elif not fresh(i):
-                own = own.union(*(self.roots[a] for a in i.args))
-            self.roots[i.out] = own
+                roots = self.roots[i.args[i.overwrites]]
+            elif fresh(i):
+                roots = frozenset({i.out})
+            elif i.op.name in VIEWS:
+                roots = self.roots[i.args[0]]
+            else:
+                roots = frozenset({i.out}).union(*(self.roots[a] for a in i.args))
+            self.roots[i.out] = roots
 
     def overlap(self, a: int, b: int) -> bool:
         return not self.roots[a].isdisjoint(self.roots[b])

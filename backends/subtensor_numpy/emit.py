@@ -119,7 +119,11 @@ class Emitter:
         seen = {*program.outputs, *(c.value for c in program.commits if c.value is not None)}
         seen |= {a for i in program.instructions if i.op.name in self.lowerings for a in (*i.args, *i.outs)}
         taken = frozenset[int]().union(*(roots[slot] for slot in seen))
+<<<<<<< HEAD
         return {o for i in program.instructions for o in i.outs if o not in taken}
+=======
+        return {i.out for i in program.instructions if roots[i.out].isdisjoint(taken)}
+>>>>>>> faults
 
     # --- instructions
 

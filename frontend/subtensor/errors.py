@@ -47,6 +47,10 @@ class GraphError(SubtensorError, ValueError):
     """A graph breaks an invariant."""
 
 
+class SettingError(SubtensorError, AttributeError):
+    """What cannot be assigned: a part of a node, which is immutable, or a setting that there is not."""
+
+
 class FunctionError(SubtensorError, ValueError):
     """``function`` was given inputs, outputs, updates or givens that do not make a program."""
 

@@ -24,7 +24,7 @@ from subtensor.errors import (
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.indexing import Slice
-from subtensor.graph.nodes import Input, Variable, describe, replace, toposort
+from subtensor.graph.nodes import Input, Variable, checked_name, describe, replace, toposort
 from subtensor.graph.operators import public
 from subtensor.graph.shared import SharedVariable, default_updates
 from subtensor.graph.types import can_cast
@@ -95,7 +95,7 @@ class Function:
         self._remake = remake
         self.__name__ = name
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != len(self._parameters):
             if self._states:
                 return self._remembering(args, kwargs)
@@ -168,7 +168,7 @@ class Function:
     def __deepcopy__(self, memo: Any) -> Function:
         return self
 
-    def steps(self, *batches: Any, progress: bool | None = None, prefetch: int = 64, **named: Any) -> Any:
+    def steps(self, /, *batches: Any, progress: bool | None = None, prefetch: int = 64, **named: Any) -> Any:
         """Call the function many times, and give the outputs stacked: as calls one by one do, in less time.
 
         batches, named: for each input an array of arguments, with one more axis in front, of one length for all: the
@@ -380,7 +380,7 @@ def function(
 
     Raises FunctionError and its kin while building: MissingInputError, UnusedInputError, UpdateError.
     """
-    label = name or "function"
+    label = "function" if name is None else checked_name(name, "function: name")
     specs = _input_specs(inputs, label)
     nodes, pack = _output_form(outputs)
     pairs = _update_pairs(updates, label)

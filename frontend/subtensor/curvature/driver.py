@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from subtensor.curvature.space import RowSpace
 from subtensor.errors import DomainError, OptimizerError, counted
 from subtensor.function import Function, function
+from subtensor.graph import forks
 from subtensor.graph.constants import as_tensor
 from subtensor.graph.nodes import Array, Input, Variable
 
@@ -74,7 +74,7 @@ class Driver:
         if len(dtypes) > 1:
             raise OptimizerError(f"{type(self).__name__}: parameters of dtypes {sorted(dtypes)}; expected one dtype")
         (self.dtype,) = dtypes
-        self._lock = threading.RLock()
+        self._lock = forks.lock(forks.DRIVER)
         self._changes = [Input(b.type, name=f"change{i}") for i, b in enumerate(space.blocks)]
         self._inputs = list(inputs)
         self._backend = backend

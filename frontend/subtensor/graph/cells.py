@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -14,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from subtensor.errors import DTypeError, StoreError
+from subtensor.graph import forks
 from subtensor.graph.indexing import Index
 from subtensor.graph.nodes import Array
 
@@ -95,7 +95,7 @@ class Cell:
         self.home: Home | None = None
         self.start = start
         self.keeper = keeper
-        self.lock = threading.RLock()
+        self.lock = forks.lock(forks.CELL)
         self.number = next(_numbers)
 
     @property

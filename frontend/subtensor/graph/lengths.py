@@ -31,18 +31,16 @@ def root(x: Variable, axis: int) -> Root:
         waiting = [(x, axis), deeper.place]
     finally:
         _asking.depth -= 1
-    while True:  # the last one first: it lies deepest
+    while waiting:  # the last one first: it lies deepest
         _asking.depth = 1
         try:
-            result = _found(*waiting[-1])
+            _found(*waiting[-1])
+            waiting.pop()
         except _DeeperError as deeper:
             waiting.append(deeper.place)
-            continue
         finally:
             _asking.depth = 0
-        waiting.pop()
-        if not waiting:
-            return result
+    return _found(x, axis)
 
 
 _DEEPEST = 6

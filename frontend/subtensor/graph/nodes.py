@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import threading
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -20,7 +20,8 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from subtensor.errors import GraphError
+from subtensor.errors import DTypeError, GraphError, SettingError
+from subtensor.graph import forks
 from subtensor.graph.cost import Cost, fault
 from subtensor.graph.operators import FUNCTIONS, Operators
 from subtensor.graph.types import Dim, Shape, TensorType
@@ -138,9 +139,10 @@ def define(
 
 
 class Variable(Operators["Variable"]):
-    """A node of the graph: an op applied to inputs, or a leaf (``op is None``).
+    """A node of the graph: an op applied to inputs, or a leaf (``op is None``). Immutable, but for its name.
 
-    type: dtype and static shape. name: free to set, for people and messages. Compared and hashed by identity.
+    type: dtype and static shape. name: for people and messages, None or a string without control characters. Compared
+    and hashed by identity.
     """
 
     __slots__ = ("__weakref__", "_place", "inputs", "name", "op", "params", "roots", "type")
@@ -161,13 +163,24 @@ class Variable(Operators["Variable"]):
         params: Params = MappingProxyType({}),
         name: str | None = None,
     ) -> None:
-        self.type = type
-        self.op = op
-        self.inputs = inputs
-        self.params = params
-        self.name = name
-        self.roots = ()
-        self._place = _caller()
+        _set_type(self, type)
+        _set_op(self, op)
+        _set_inputs(self, inputs)
+        _set_params(self, params)
+        _set_name(self, name if name is None else checked_name(name))
+        _set_roots(self, ())
+        _set_place(self, _caller())
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if key in _FIXED:
+            raise SettingError(
+                f"{self.label}: {key} cannot be assigned, for nodes are immutable and shared by all that use them; "
+                "apply an op for another node, or replace nodes in a graph with st.clone or givens"
+            )
+        object.__setattr__(self, key, checked_name(value) if key == "name" and value is not None else value)
+
+    def __delattr__(self, key: str) -> None:
+        raise SettingError(f"{self.label}: {key} cannot be deleted, for nodes are immutable")
 
     @property
     def dtype(self) -> str:  # type: ignore[override]  # the mixin declares what is a property here
@@ -226,6 +239,31 @@ def call(name: str, *args: Any, **kwargs: Any) -> Variable:
     return result
 
 
+_FIXED = frozenset({"type", "op", "inputs", "params", "data", "cell"})
+"""What a node is. Set once, by what follows: the setters of its slots, which ask nobody."""
+
+_set_type, _set_op, _set_inputs, _set_params, _set_name, _set_roots, _set_place = (
+    Variable.__dict__[slot].__set__ for slot in ("type", "op", "inputs", "params", "name", "roots", "_place")
+)
+
+
+def checked_name(name: Any, where: str = "name") -> str:
+    """A name for a node or a function; raises DTypeError where it is no string, GraphError where it cannot be shown."""
+    if not isinstance(name, str):
+        raise DTypeError(f"{where}: {name!r} is of type {type(name).__name__}; expected a string, or None")
+    if not name.isprintable() and any(unicodedata.category(c) in _UNSEEN or c in _TURNS for c in name):
+        raise GraphError(
+            f"{where}: {name!r} holds control characters, which messages and pictures cannot show; expected a string "
+            "without them"
+        )
+    return name
+
+
+_UNSEEN = ("Cc", "Cs", "Zl", "Zp")
+_TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""What changes the direction of the text around it."""
+
+
 class Input(Variable):
     """A leaf that is given at each call."""
 
@@ -241,7 +279,7 @@ class Constant(Variable):
 
     def __init__(self, data: Array) -> None:
         super().__init__(TensorType(data.dtype.name, data.shape))
-        self.data = data
+        object.__setattr__(self, "data", data)
 
     @property
     def known(self) -> Array:
@@ -249,7 +287,7 @@ class Constant(Variable):
 
 
 _PACKAGE = str(Path(__file__).resolve().parents[1]) + os.sep
-_lock = threading.RLock()
+_lock = forks.lock(forks.NODES)
 _nodes: WeakValueDictionary[Any, Variable] = WeakValueDictionary()
 
 
@@ -269,7 +307,7 @@ def apply(op: Op, inputs: tuple[Variable, ...], params: Params) -> Variable:
     with _lock:
         node = _nodes.get(key)
         if node is None:
-            node = Variable(op.infer(*inputs, **params), op, inputs, params)
+            node = Variable(op.infer(*inputs, **params), op, inputs, MappingProxyType(params))
             _nodes[key] = node
         return node
 

@@ -22,7 +22,8 @@ class SharedVariable(Variable):
 
     def __init__(self, type: TensorType, value: Array | Cell, name: str | None) -> None:
         super().__init__(type, name=name)
-        self.cell = value if isinstance(value, Cell) else Cell(value)
+        cell = value if isinstance(value, Cell) else Cell(value)
+        object.__setattr__(self, "cell", cell)
         self._default_update: Variable | None = None
 
     @property

@@ -8,7 +8,6 @@ that no hook is called while a program is compiled or run.
 from __future__ import annotations
 
 import inspect
-import threading
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import astuple, dataclass
 from typing import Literal, TypeAlias, TypeVar
 
 from subtensor.errors import BackendNotFoundError, PluginError
+from subtensor.graph import forks
 from subtensor.graph.nodes import Op
 from subtensor.plugins.contributions import Collector, Plugin, claim, did_you_mean
 from subtensor.plugins.discovery import BACKENDS, BLOCK, EXTENSIONS, IN_PROCESS, Source, discover
@@ -73,7 +73,7 @@ class PluginHost:
     """All plugins of a process. The functions of this module act on one host; tests make others."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = forks.lock(forks.HOST)
         self._collector = Collector()
         self._plugins: dict[tuple[str, str], Plugin] = {}
         self._backends: dict[str, Plugin] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import DTypeError, FunctionError
-from subtensor.graph.nodes import Array, Variable
+from subtensor.graph.nodes import Array, Variable, checked_name
 from subtensor.graph.shared import SharedVariable, check_static_shape
 from subtensor.graph.types import can_cast
 
@@ -42,7 +42,7 @@ class In:
         borrow: bool | None = None,  # noqa: ARG002  # as above
     ) -> None:
         self.variable = variable
-        self.name = name if name is not None else getattr(variable, "name", None)
+        self.name = checked_name(name, "In: name") if name is not None else getattr(variable, "name", None)
         self.value = REQUIRED if value is None else value
         self.update = update
         if update is not None and self.value is REQUIRED:
