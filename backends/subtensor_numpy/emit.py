@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import Unsupported
-from subtensor.graph.cells import commit, kept
+from subtensor.graph.cells import commit, commit_kept
 from subtensor.graph.indexing import Index, Ref, Slice
 from subtensor.program.linear import Instruction, Program, Write
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
@@ -236,7 +236,7 @@ class Emitter:
             f"if {' is None is '.join(f'k{c.shared}.keeper' for c in program.commits)} is None:",
             "    w0()" if not replaced and len(writes) == 1 else f"    {do}({given})",
             "else:",
-            f"    {do}(*{self.bind('kept', kept)}({given}, {_tuple(changes)}))",
+            f"    {self.bind('commit_kept', commit_kept)}({given}, {_tuple(changes)})",
         )
 
     def function(self, name: str = "program") -> Callable[..., Any]:

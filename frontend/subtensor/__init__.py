@@ -66,8 +66,15 @@ globals().update({name: f for name, f in _FUNCTIONS.items() if name not in ("eva
 if TYPE_CHECKING:
     from subtensor import curvature, optimizers
     from subtensor.checkpoint import load, save
+    from subtensor.store import Store
 
-_ON_USE = {"curvature": "curvature", "optimizers": "optimizers", "load": "checkpoint", "save": "checkpoint"}
+_ON_USE = {
+    "curvature": "curvature",
+    "optimizers": "optimizers",
+    "load": "checkpoint",
+    "save": "checkpoint",
+    "Store": "store",
+}
 """Names whose modules are imported when they are first asked for: most programs need none, or one, of them."""
 
 
@@ -104,6 +111,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "Rop",
     "ShapeError",
     "SharedVariable",
+    "Store",
     "StoreError",
     "SubtensorError",
     "TensorType",
