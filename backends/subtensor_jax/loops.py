@@ -189,7 +189,7 @@ def _while(
         stopped = np.asarray(False) if made.stop is None else made.stop
         return done + one, made.states, kept, jnp.asarray(stopped), ok if made.ok is None else ok & made.ok
 
-    start = (jnp.asarray(zero), tuple(initial), buffers, jnp.asarray(False), jnp.asarray(True))  # noqa: FBT003
+    start = (jnp.asarray(zero), tuple(initial), buffers, jnp.asarray(False), jnp.asarray(True))
     _, states, kept, _, ok = lax.while_loop(goes_on, body, start)
     around.require(ok)
     return states, kept, kept

@@ -53,13 +53,9 @@ class Memory:
     def __init__(self, instructions: Sequence[Instruction], leaves: int, fresh: Callable[[Instruction], bool]) -> None:
         self.roots = {slot: frozenset({slot}) for slot in range(leaves)}
         for i in instructions:
-<<<<<<< HEAD
             if i.repeat is not None:
                 self.roots.update((o, frozenset({o})) for o in i.outs)
                 continue
-            own = frozenset({i.out})
-=======
->>>>>>> faults
             if i.overwrites is not None:
                 roots = self.roots[i.args[i.overwrites]]
             elif fresh(i):

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import Unsupported
-from subtensor.graph.cells import commit, kept
+from subtensor.graph.cells import commit, commit_kept
 from subtensor.graph.indexing import Index, Ref, Slice
 from subtensor.ops.loop import UNTOLD
 from subtensor.program.linear import Instruction, Program, Write
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
+from subtensor_numpy.loops import loop_function
 from subtensor_numpy.lowerings import (
     ELEMENTWISE,
     LOWERINGS,
@@ -28,7 +29,6 @@ from subtensor_numpy.lowerings import (
     rows_at,
     special,
 )
-from subtensor_numpy.loops import loop_function
 from subtensor_numpy.runs import run_sums
 from subtensor_numpy.scatter import RowAdder, prepare, set_rows, signed
 from subtensor_numpy.workspace import Rooms, place, take_rows
@@ -119,11 +119,7 @@ class Emitter:
         seen = {*program.outputs, *(c.value for c in program.commits if c.value is not None)}
         seen |= {a for i in program.instructions if i.op.name in self.lowerings for a in (*i.args, *i.outs)}
         taken = frozenset[int]().union(*(roots[slot] for slot in seen))
-<<<<<<< HEAD
-        return {o for i in program.instructions for o in i.outs if o not in taken}
-=======
-        return {i.out for i in program.instructions if roots[i.out].isdisjoint(taken)}
->>>>>>> faults
+        return {o for i in program.instructions for o in i.outs if roots[o].isdisjoint(taken)}
 
     # --- instructions
 
@@ -261,7 +257,7 @@ class Emitter:
             f"if {' is None is '.join(f'k{c.shared}.keeper' for c in program.commits)} is None:",
             "    w0()" if not replaced and len(writes) == 1 else f"    {do}({given})",
             "else:",
-            f"    {do}(*{self.bind('kept', kept)}({given}, {_tuple(changes)}))",
+            f"    {self.bind('commit_kept', commit_kept)}({given}, {_tuple(changes)})",
         )
 
     def function(self, name: str = "program") -> Callable[..., Any]:

@@ -72,7 +72,7 @@ class _Writer:
         how, inner = self.how, self.inner
         inner.body()
         inner.space.update(empty=np.empty, zeros=np.zeros, array=np.array)
-        lines = ["n = int(a0)", f"m = {f'min(n, int(a1))' if how.limited else 'n'}"]
+        lines = ["n = int(a0)", f"m = {'min(n, int(a1))' if how.limited else 'n'}"]
         sequences = [f"a{how.first + k}" for k in range(how.sequences)]
         wrong = " or ".join(["n < 0", *(f"len({s}) != n" for s in sequences)])
         lines += [f"if {wrong}:", "    raise ValueError('a loop over other numbers of elements')"]

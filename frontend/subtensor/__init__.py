@@ -71,10 +71,17 @@ scan_module = _SimpleNamespace(**{name: _FUNCTIONS[name] for name in ("foldl", "
 if TYPE_CHECKING:
     from subtensor import curvature, optimizers
     from subtensor.checkpoint import load, save
+    from subtensor.store import Store
 
 __version__: str
 
-_ON_USE = {"curvature": "curvature", "optimizers": "optimizers", "load": "checkpoint", "save": "checkpoint"}
+_ON_USE = {
+    "curvature": "curvature",
+    "optimizers": "optimizers",
+    "load": "checkpoint",
+    "save": "checkpoint",
+    "Store": "store",
+}
 """Names whose modules are imported when they are first asked for: most programs need none, or one, of them."""
 
 
@@ -122,6 +129,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "SettingError",
     "ShapeError",
     "SharedVariable",
+    "Store",
     "StoreError",
     "SubtensorError",
     "TensorType",

@@ -4,7 +4,7 @@ Everything else of subtensor may move between versions; these names stay. `docs/
 """
 
 from subtensor.errors import PluginError, Unsupported
-from subtensor.graph.cells import Cell, commit, kept
+from subtensor.graph.cells import Cell, commit, commit_kept
 from subtensor.graph.cost import Cost
 from subtensor.graph.indexing import At, Index, Ref, Slice
 from subtensor.graph.nodes import (
@@ -84,9 +84,9 @@ __all__ = [
     "build",
     "call",
     "commit",
+    "commit_kept",
     "copy_op",
     "hookimpl",
-    "kept",
     "needs_dynamic_shapes",
     "toposort",
 ]

@@ -14,7 +14,7 @@ from subtensor.errors import DTypeError, MissingInputError
 from subtensor.graph import shared as values
 from subtensor.graph.cells import Cell, Home, is_in_place
 from subtensor.graph.config import config
-from subtensor.graph.nodes import Input, Variable, toposort
+from subtensor.graph.nodes import Constant, Input, Variable, toposort
 from subtensor.graph.shared import SharedVariable, check_static_shape
 from subtensor.graph.types import TensorType
 from subtensor.ops.elementwise import cast
@@ -29,6 +29,14 @@ class FromExpression:
     def __init__(self, expression: Variable, shape: tuple[int, ...]) -> None:
         self.expression = expression
         self.shape = shape
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether it is known to be zeros, and not to be negative ones."""
+        e = self.expression
+        while e.op is not None and e.op.name == "broadcast_to":
+            e = e.inputs[0]
+        return isinstance(e, Constant) and not e.data.any() and not np.signbit(e.data.astype(float)).any()
 
     def make(self, home: Home | None) -> Any:
         """An array of the backend, or of NumPy: the commit of a small step leaves it where the backend keeps values."""

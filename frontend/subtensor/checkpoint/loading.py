@@ -104,14 +104,24 @@ def load(
     """
     named = named_variables(variables)
     with _source(path) as source:
-        chosen = _chosen(source, named, only)
-        with locked(chosen):
-            jobs = {name: _job(source, name, s, rows, grown) for name, s in chosen.items()}
-            total = sum(_nbytes(source, name) for name in jobs)
-            with bar(f"loading {Path(source.where).name}", 2 * total, progress) as done:
-                for name in jobs:
-                    source.verify(name, done)
-                _fill(source, jobs, done)
+        fill_from(source, _chosen(source, named, only), progress, rows, grown)
+
+
+def fill_from(
+    source: Source,
+    named: Mapping[str, SharedVariable],
+    progress: bool | None,
+    rows: slice | None = None,
+    grown: bool = False,
+) -> None:
+    """Give variables the values of a source, as ``load`` does."""
+    with locked(named):
+        jobs = {name: _job(source, name, s, rows, grown) for name, s in named.items()}
+        total = sum(_nbytes(source, name) for name in jobs)
+        with bar(f"loading {Path(source.where).name}", 2 * total, progress) as done:
+            for name in jobs:
+                source.verify(name, done)
+            _fill(source, jobs, done)
 
 
 def _source(path: Any) -> Any:
@@ -195,8 +205,7 @@ def _fill(source: Source, jobs: Mapping[str, _Job], done: Bar) -> None:
         for name, job in jobs.items()
         if name not in moved
     ]
-    before, after = protected(changes)
-    with deferred_interrupts():
+    with deferred_interrupts(), protected(changes) as (before, after):
         for call in before:
             call()
         for name, job in jobs.items():

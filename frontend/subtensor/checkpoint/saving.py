@@ -27,6 +27,7 @@ _PARTIAL = ".partial"
 def save(path: str | os.PathLike[str], variables: Any, *, progress: bool | None = None) -> None:
     """Write the values of shared variables to a safetensors file, in pieces: no copy of a table is made.
 
+    path: of the file; or a ``Store``, whose tables of the same names get the values, as one change.
     variables: a shared variable, any number of them, a dict of them by name, the updates that an optimizer gave (the
     variables that it trains and its state), a ``Store``, or a list of these. Names are those in a dict, else the
     variables' own. progress: a bar; None: where it takes more than seconds and a terminal looks on.
@@ -40,6 +41,9 @@ def save(path: str | os.PathLike[str], variables: Any, *, progress: bool | None 
     which names the file, as writing does. Where two updates own state of one name (the steps of two Adams), it is kept
     under the name of the first variable that each trains.
     """
+    if hasattr(path, "put"):  # a store
+        path.put(variables, progress)
+        return
     named = named_variables(variables)
     with locked(named):
         for s in named.values():

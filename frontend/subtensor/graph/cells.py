@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from itertools import chain, count, repeat
 from operator import call as invoke
@@ -35,6 +36,9 @@ class Keeper(Protocol):
     final: bool
     """Whether ``set_value(borrow=True)``, too, writes there, instead of taking another array over."""
 
+    lock: AbstractContextManager[Any]
+    """Held while values are written."""
+
     def protect(self, changes: Sequence[Change]) -> tuple[Sequence[Write], Sequence[Write]]:
         """Note what the parts hold that a step is about to write; may raise, for nothing has changed yet.
 
@@ -42,17 +46,24 @@ class Keeper(Protocol):
         """
         ...
 
+    def undo(self) -> None:
+        """Make undone what was written since then, unless the step was finished."""
+
 
 class Pinned:
     """Memory that somebody else made: a file that is mapped, or shared memory. Nothing is noted."""
 
     final = False
+    lock: AbstractContextManager[Any] = nullcontext()
 
     def __init__(self, where: str) -> None:
         self.where = where
 
     def protect(self, changes: Sequence[Change]) -> tuple[Sequence[Write], Sequence[Write]]:  # noqa: ARG002
         return (), ()
+
+    def undo(self) -> None:
+        """Nothing was noted."""
 
 
 class Home(Protocol):
@@ -181,8 +192,7 @@ class Cell:
             self.put(value, None)
             self.keeper = keeper_of(value)
         else:
-            _, _, writes = kept((self,), (value,), (), ())
-            deque(map(invoke, writes), 0)
+            commit_kept((self,), (value,), (), ())
 
 
 def is_in_place(home: Home) -> bool:
@@ -233,17 +243,17 @@ def keeper_of(array: Array) -> Keeper | None:
 # --- writing where others look
 
 
-def kept(
+def commit_kept(
     replaced: Sequence[Cell],
     values: Sequence[Array],
     writes: Iterable[Write],
     changes: Iterable[tuple[Cell, Index, Any]],
-) -> tuple[list[Cell], list[Array], list[Write]]:
-    """What ``commit`` is given in place of the first three where a cell has a keeper.
+) -> None:
+    """``commit``, where a cell has a keeper: what replaces its value is written into the array that must stay.
 
-    replaced, values: cells and their new values; where the array must stay, the value is written into it. writes:
-    prepared writes. changes: for each of them the cell, the index and the run-time inputs of the index. Raises
-    StoreError where the new value has another shape than an array that must stay, and what keepers raise.
+    replaced, values: cells and their new values. writes: prepared writes. changes: for each of them the cell, the index
+    and the run-time inputs of the index. Raises StoreError where the new value has another shape than an array that
+    must stay, and what keepers raise; nothing has changed then.
     """
     cells, news, into = [], [], list(writes)
     noted: list[Change] = []
@@ -263,23 +273,30 @@ def kept(
             )
         into.append(partial(cell.data.__setitem__, Ellipsis, value))
         noted.append((cell, ()))
-    before, after = protected(noted)
-    return cells, news, [*before, *into, *after]
+    with protected(noted) as (before, after):
+        commit(cells, news, [*before, *into, *after])
 
 
-def protected(changes: Iterable[Change]) -> tuple[list[Write], list[Write]]:
-    """What is called right before some parts of cells are written, and right after. May raise: nothing has changed."""
-    noted: dict[int, tuple[Keeper, list[Change]]] = {}
+@contextmanager
+def protected(changes: Iterable[Change]) -> Iterator[tuple[list[Write], list[Write]]]:
+    """What to call right before some parts of cells are written, and right after; what is left unfinished is undone."""
+    keepers: dict[int, Keeper] = {}
+    parts: dict[int, list[Change]] = {}
     for cell, key in changes:
         if cell.keeper is not None:
-            noted.setdefault(id(cell.keeper), (cell.keeper, []))[1].append((cell, key))
-    before: list[Write] = []
-    after: list[Write] = []
-    for keeper, parts in noted.values():
-        first, last = keeper.protect(parts)
-        before += first
-        after += last
-    return before, after
+            keepers[id(cell.keeper)] = cell.keeper
+            parts.setdefault(id(cell.keeper), []).append((cell, key))
+    with ExitStack() as held:
+        for number in sorted(keepers):
+            held.enter_context(keepers[number].lock)
+            held.callback(keepers[number].undo)
+        before: list[Write] = []
+        after: list[Write] = []
+        for number, keeper in keepers.items():
+            first, last = keeper.protect(parts[number])
+            before += first
+            after += last
+        yield before, after
 
 
 _DATA = repeat("data")

@@ -20,7 +20,6 @@ from subtensor.ops.loop import FINAL, STACK, Call, Loop, closed, element_type
 from subtensor.ops.shape import fixed_shape, length
 
 
-
 class until:  # noqa: N801  # Theano's name
     """What a body returns to say when to stop: no iteration follows one in which `condition`, a scalar, is true."""
 

@@ -113,8 +113,8 @@ class Backend(Protocol):
 OPTIONAL: Mapping[str, str] = MappingProxyType(
     {
         "in_place": "True: the arrays of shared variables are NumPy's and steps write in them, so that a value that "
-        "lies in a file can be updated there; where a cell that a step updates has a keeper, the executable passes "
-        "what it would give to ``commit`` through ``subtensor.plugin.kept``",
+        "lies in a file can be updated there; where a cell that a step updates has a keeper, the executable ends "
+        "with ``subtensor.plugin.commit_kept`` in place of ``commit``",
         "adopt": "adopt(value, disposable) -> Array: as ``from_numpy``, for an array that is handed over; if "
         "disposable, nobody will look at it again, and its memory may be given back while it is read",
         "read_rows": "read_rows(array, start, stop) -> numpy.ndarray: some rows of an array, valid until the next step",

@@ -33,9 +33,9 @@ from subtensor.graph.nodes import (
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
 from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
+from subtensor.ops.loop import STACK
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.ops.views import VIEWS
-from subtensor.ops.loop import STACK
 from subtensor.program.loops import Repeat, repeated
 
 copy_op = define(

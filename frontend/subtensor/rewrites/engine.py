@@ -11,7 +11,7 @@ nothing else fits any more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from subtensor.errors import FunctionError, GraphError
