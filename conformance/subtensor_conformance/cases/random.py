@@ -214,7 +214,7 @@ def _refused() -> Iterator[Case]:
         calls=(
             Call((k, good)), Call((k, bad), raises=("DomainError", text.format("1.5"))),
             Call((k, nan), raises=("DomainError", text.format("nan"))), Call((k, good)),
-        ), tags=("refused",),
+        ), tags=("refused", "floats"),
     )  # fmt: skip
     minus = value("float64", [0.5, -1.0])
     yield Case(
