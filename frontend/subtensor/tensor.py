@@ -36,6 +36,9 @@ nnet = SimpleNamespace(
 )
 """Theano's ``T.nnet``."""
 
+shared_randomstreams = SimpleNamespace(RandomStreams=subtensor.RandomStreams)
+"""Theano's ``T.shared_randomstreams``."""
+
 
 def __getattr__(name: str) -> Any:
     try:

@@ -24,6 +24,7 @@ from subtensor_conformance.cases import (
     linalg,
     optimizers,
     ownership,
+    random,
     reductions,
     second_order,
     shapes,
@@ -45,6 +46,7 @@ AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
     "set": ("core", "writing a subset: x[index].set(y)", indexing.set_cases),
     "inc": ("core", "adding to a subset: x[index].inc(y)", indexing.inc_cases),
     "dynamic": ("core", "masks, and shapes that depend on values", dynamic.cases),
+    "random": ("core", "random numbers: bits, floats, weights, state", random.cases),
     "errors": ("core", "error classes and texts", errors.cases),
     "ownership": ("core", "who owns inputs, outputs and state", ownership.cases),
     "gradient": (

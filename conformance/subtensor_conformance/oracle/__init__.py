@@ -12,6 +12,7 @@ from subtensor_conformance.oracle import (
     elementwise,
     linalg,
     optimizers,
+    random,
     reduce,
     shape,
     sorting,
@@ -36,6 +37,7 @@ __all__ = [
     "linalg",
     "optimizers",
     "promote",
+    "random",
     "reduce",
     "shape",
     "sorting",
@@ -48,6 +50,7 @@ class Names:
 
     optimizers = optimizers.Optimizers()
     curvature = curvature
+    random = random
 
     def __getattr__(self, name: str) -> object:
         try:

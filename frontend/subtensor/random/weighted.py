@@ -200,11 +200,11 @@ def alias_table(weights: Any) -> Variable:
     # light positions are filled, in order, by the first heavy one that has anything left; a heavy one that is down to
     # less than its share is filled by the next
     taken = call("where", over, gives, lacks - (one - has))
-    other = call("minimum", call("searchsorted", gives, taken, side="right"), n - 1)
+    other = call("searchsorted", gives, taken, side="right")
     at = call("searchsorted", lacks, gives, side="left")
     filled = call("where", at < n, lacks[call("minimum", at, n - 1)], gives)
     own = call("where", over, one + gives - filled, has)
-    full = own >= one
+    full = (own >= one) | (other >= n)  # what rounding leaves over, nobody is there to fill
     part = cast(own, "float64") * (float(_TOTAL) / cast(one, "float64"))
     kept = call("where", full, _TOTAL, cast(part, INDEX))
     return call("stack", [kept, call("where", full, call("arange", n), other)], 1)
