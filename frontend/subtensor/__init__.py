@@ -9,7 +9,7 @@ from types import SimpleNamespace as _SimpleNamespace
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
-from subtensor import errors, plugins, random
+from subtensor import errors, plugins
 from subtensor.calculus.grad import grad
 from subtensor.calculus.jacobians import hessian, jacobian
 from subtensor.calculus.products import Lop, Rop, gauss_newton_vector_product, hessian_vector_product
@@ -54,7 +54,6 @@ from subtensor.look.printing import dprint
 from subtensor.plugins import backends
 from subtensor.plugins.hooks import hookimpl
 from subtensor.program.arguments import In
-from subtensor.random.streams import MRG_RandomStreams, RandomStream, RandomStreams
 from subtensor.rewrites.engine import RULES as _RULES
 from subtensor.starting import shared
 
@@ -69,17 +68,17 @@ scan_module = _SimpleNamespace(**{name: _FUNCTIONS[name] for name in ("foldl", "
 """Theano's ``theano.scan_module``."""
 
 if TYPE_CHECKING:
-    from subtensor import curvature, optimizers
+    from subtensor import curvature, optimizers, random
     from subtensor.checkpoint import load, save
+    from subtensor.random import MRG_RandomStreams, RandomStream, RandomStreams
     from subtensor.store import Store
 
 __version__: str
 
 _ON_USE = {
-    "curvature": "curvature",
-    "optimizers": "optimizers",
-    "load": "checkpoint",
-    "save": "checkpoint",
+    **{name: name for name in ("curvature", "optimizers", "random")},
+    **dict.fromkeys(("load", "save"), "checkpoint"),
+    **dict.fromkeys(("MRG_RandomStreams", "RandomStream", "RandomStreams"), "random"),
     "Store": "store",
 }
 """Names whose modules are imported when they are first asked for: most programs need none, or one, of them."""

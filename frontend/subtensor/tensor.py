@@ -36,11 +36,10 @@ nnet = SimpleNamespace(
 )
 """Theano's ``T.nnet``."""
 
-shared_randomstreams = SimpleNamespace(RandomStreams=subtensor.RandomStreams)
-"""Theano's ``T.shared_randomstreams``."""
-
 
 def __getattr__(name: str) -> Any:
+    if name == "shared_randomstreams":  # Theano's; its module is imported when it is asked for
+        return SimpleNamespace(RandomStreams=subtensor.RandomStreams)
     try:
         return getattr(subtensor, name)
     except AttributeError:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
 from subtensor.graph.constants import constant
+from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define, static_dims
 from subtensor.graph.types import INDEX, TensorType, is_float
 from subtensor.ops.elementwise import cast
@@ -125,7 +126,15 @@ def _bits_expand(key: Variable, *dims: Variable, dtype: str, part: int) -> Varia
     return call("reshape", flat, list(dims))
 
 
-random_bits = define("random_bits", infer=_bits_infer, vjp=_no_gradient, expand=_bits_expand, dims=_dims, fresh=True)
+random_bits = define(
+    "random_bits",
+    infer=_bits_infer,
+    vjp=_no_gradient,
+    expand=_bits_expand,
+    dims=_dims,
+    fresh=True,
+    cost=Cost(computes="20 * out.size"),
+)
 """``random_bits(key, *dims, dtype, part)``: the words of the blocks 1, 2, … in order, cut into elements, lower bits
 first.
 
@@ -148,7 +157,15 @@ def _unit_expand(key: Variable, *dims: Variable, dtype: str, part: int) -> Varia
     return cast(drawn >> constant(WIDTHS[bits] - digits, dtype=bits), dtype) * constant(0.5**digits, dtype=dtype)
 
 
-random_unit = define("random_unit", infer=_unit_infer, vjp=_no_gradient, expand=_unit_expand, dims=_dims, fresh=True)
+random_unit = define(
+    "random_unit",
+    infer=_unit_infer,
+    vjp=_no_gradient,
+    expand=_unit_expand,
+    dims=_dims,
+    fresh=True,
+    cost=Cost(computes="23 * out.size"),
+)
 """``random_unit(key, *dims, dtype, part)``: floats in [0, 1), as ``UNIT`` says that they are made of random bits."""
 
 
@@ -180,6 +197,7 @@ within_op = define(
     expand=_within_expand,
     check=_within_check,
     dims=lambda axis, x, least, most, what: (x, axis),
+    cost=Cost(reads="x.size", computes="4 * x.size"),
 )
 """``within(x)``: x, of which every element is finite and between `least` and `most`; what: as messages call that."""
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.errors import DomainError, ShapeError, Unsupported
+from subtensor.errors import DomainError, ShapeError, Unsupported, counted
 from subtensor.graph.constants import as_tensor
 from subtensor.graph.nodes import Variable
 from subtensor.graph.shared import SharedVariable, shared
@@ -69,6 +69,9 @@ class Streams:
         state.default_update = state + _ADVANCE
         self.state_updates.append((state, state.default_update))
         return state
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}: seed {self._seed}, {counted(len(self.state_updates), 'draw')}>"
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"{type(self).__name__} has no {name!r}; it has {', '.join(_methods(type(self)))}")
