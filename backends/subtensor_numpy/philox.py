@@ -56,8 +56,8 @@ def random_unit(key: Array, *dims: int, dtype: str, part: int) -> Any:
     return np.asarray(draw(dims, dtype))
 
 
-def within(x: Array, least: float, most: float, what: str) -> Array:
+def within(x: Array, least: float, most: float, where: str, what: str) -> Array:
     """x; raises ValueError where an element is not finite, or not in the range."""
     if not ((x >= least) & (x <= most) & (x < math.inf)).all():
-        raise ValueError(f"expected {what}")
+        raise ValueError(f"{where}: expected {what}")
     return x

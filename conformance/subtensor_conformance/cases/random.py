@@ -207,7 +207,7 @@ def _refused() -> Iterator[Case]:
     good, bad = value("float64", [0.5, 1.0]), value("float64", [0.5, 1.5])
     nan = value("float64", [0.5, float("nan")])
     inputs = (given("k", k, static=True), given("p", good))
-    text = "random: p holds {}; expected a probability, between 0 and 1"
+    text = "bernoulli: p holds {} at [1]; expected a probability, between 0 and 1"
     yield Case(
         "random/refused/probability", inputs, (state("c", value("int64", 0)),), outputs=("st.random.bernoulli(k, p, (3, 2))",),
         updates=(("c", "c + 1"),),
@@ -221,7 +221,7 @@ def _refused() -> Iterator[Case]:
         "random/refused/weights", inputs, outputs=("st.random.choice(k, 2, (3,), p=p)",),
         calls=(
             Call((k, good)),
-            Call((k, minus), raises=("DomainError", "random: p holds -1.0; expected weights that are finite and not negative")),
+            Call((k, minus), raises=("DomainError", "choice: p holds -1.0 at [1]; expected weights that are finite and not negative")),
         ), tags=("refused",),
     )  # fmt: skip
     yield Case(

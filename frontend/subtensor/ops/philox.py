@@ -172,16 +172,22 @@ random_unit = define(
 # --- values that must lie in a range
 
 
-def _within_check(x: Argument, least: float, most: float, what: str) -> None:
+def _within_check(x: Argument, least: float, most: float, where: str, what: str) -> None:
     values = x.known
     assert values is not None
     fits = (values >= least) & (values <= most) & (values < float("inf"))
     if not fits.all():
-        wrong = values.reshape(-1)[int(fits.reshape(-1).argmin())].item()
-        raise DomainError(f"random: {x.label} holds {wrong}; expected {what}")
+        first = int(fits.reshape(-1).argmin())
+        place: list[int] = []
+        rest = first
+        for n in reversed(values.shape):
+            rest, at = divmod(rest, n)
+            place.insert(0, at)
+        at_place = f" at {place}" if place else ""
+        raise DomainError(f"{where}: {x.label} holds {values.reshape(-1)[first].item()}{at_place}; expected {what}")
 
 
-def _within_expand(x: Variable, least: float, most: float, what: str) -> Variable:
+def _within_expand(x: Variable, least: float, most: float, where: str, what: str) -> Variable:
     fits = call("less_equal", constant(least, dtype=x.dtype), x) & call("less_equal", x, most)
     if is_float(x.dtype):
         fits = fits & call("less", x, float("inf"))
@@ -192,22 +198,25 @@ def _within_expand(x: Variable, least: float, most: float, what: str) -> Variabl
 
 within_op = define(
     "within",
-    infer=lambda x, least, most, what: x.type,
-    vjp=lambda g, out, x, least, most, what: [g],
+    infer=lambda x, least, most, where, what: x.type,
+    vjp=lambda g, out, x, **_: [g],
     expand=_within_expand,
     check=_within_check,
-    dims=lambda axis, x, least, most, what: (x, axis),
+    dims=lambda axis, x, **_: (x, axis),
     cost=Cost(reads="x.size", computes="4 * x.size"),
 )
-"""``within(x)``: x, of which every element is finite and between `least` and `most`; what: as messages call that."""
+"""``within(x)``: x, of which every element is finite and between `least` and `most`.
+
+where, what: as messages call the draw, and what is expected.
+"""
 
 
-def within(x: Variable, least: float, most: float, what: str) -> Variable:
+def within(where: str, x: Variable, least: float, most: float, what: str) -> Variable:
     """x, checked: at once where its value is known, else at each call, which raises DomainError and changes nothing."""
     if x.known is not None:
-        _within_check(x, least, most, what)
+        _within_check(x, least, most, where, what)
         return x
-    return within_op(x, least=least, most=most, what=what)
+    return within_op(x, least=least, most=most, where=where, what=what)
 
 
 def check_ndim(where: str, x: Variable, ndim: int, what: str) -> None:

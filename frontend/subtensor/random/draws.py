@@ -159,15 +159,19 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None) -> Variable:
     p: floats; shape: that of p where None. Raises DomainError where a p is outside [0, 1], at the call if it is not
     known before.
     """
-    p = as_probability(p)
+    return trials(key, as_probability("bernoulli", p), shape)
+
+
+def trials(key: Any, p: Variable, shape: Any) -> Variable:
+    """Whether each of some trials succeeds; p: checked."""
     dims = dims_of(shape, p)
     return spread(unit(key, dims, p.dtype) < p, dims)
 
 
-def as_probability(p: Any) -> Variable:
+def as_probability(where: str, p: Any) -> Variable:
     """Probabilities as floats, checked."""
     node = as_tensor(p)
-    return within(node if is_float(node.dtype) else cast(node, config.floatX), 0, 1, PROBABILITY)
+    return within(where, node if is_float(node.dtype) else cast(node, config.floatX), 0, 1, PROBABILITY)
 
 
 def integers(key: Any, shape: Any = None, low: Any = 0, high: Any = None, dtype: Any = INDEX) -> Variable:
@@ -189,7 +193,7 @@ def integers(key: Any, shape: Any = None, low: Any = 0, high: Any = None, dtype:
         span = as_word(max(0, int(b.known) - int(a.known)))
     elif span.name is None:
         span.name = "high - low"
-    span = within(span, 1, 2**64 - 1, "at least one integer in [low, high): high > low")
+    span = within("integers", span, 1, 2**64 - 1, "at least one integer in [low, high): high > low")
     dims = dims_of(shape, a, b)
     return spread(cast(a + below(key, dims, span), kind), dims)
 
@@ -251,7 +255,7 @@ def dropout(key: Any, x: Any, rate: Any = 0.5, shape: Any = None) -> Variable:
     x = as_tensor(x)
     if not is_float(x.dtype):
         raise DTypeError(f"dropout: {x!r} holds no floats")
-    kept = 1 - within(cast(rate, x.dtype), 0, _BELOW_ONE[x.dtype], "a rate: at least 0 and less than 1")
+    kept = 1 - within("dropout", cast(rate, x.dtype), 0, _BELOW_ONE[x.dtype], "a rate: at least 0 and less than 1")
     mask = unit(key, lengths(x) if shape is None else dims_of(shape), x.dtype) < kept
     return call("where", mask, x / kept, 0)
 

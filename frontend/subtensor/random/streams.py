@@ -89,13 +89,13 @@ def _dims(size: Any, ndim: Any, *parameters: Variable) -> Any:
 
 def _binomial(key: Any, n: Any, p: Any, size: Any, dtype: Any) -> Variable:
     """The number of successes in n trials, each of probability p."""
-    trials, p = as_tensor(n), draws.as_probability(p)
-    if trials.known is not None and trials.known.ndim == 0 and trials.known == 1:
-        return cast(draws.bernoulli(key, p, size), dtype)
-    if trials.ndim:
-        raise Unsupported("binomial", f"binomial: n={trials!r}; expected an integer scalar, the same for all draws")
+    count, p = as_tensor(n), draws.as_probability("binomial", p)
+    if count.known is not None and count.known.ndim == 0 and count.known == 1:
+        return cast(draws.trials(key, p, size), dtype)
+    if count.ndim:
+        raise Unsupported("binomial", f"binomial: n={count!r}; expected an integer scalar, the same for all draws")
     dims = draws.dims_of(size, p)
-    each = draws.bernoulli(key, p, [cast(trials, INDEX), *dims])
+    each = draws.trials(key, p, [cast(count, INDEX), *dims])
     return cast(each, dtype).sum(0, dtype=dtype)
 
 
@@ -202,9 +202,9 @@ class RandomStreams(Streams):
         if a is not None and as_tensor(a).ndim:
             raise Unsupported("choice", "choice: with a matrix of weights, elements are positions; pass an integer a")
         each = as_dims("choice", 1 if size is None else size)
-        p = weighted.checked_weights(p)
+        p = weighted.checked_weights("choice", p)
         if replace:
-            return cast(weighted.positions(self.next_key(), p, [*lengths(p)[:-1], *each]), as_dtype(dtype))
+            return cast(weighted.positions("choice", self.next_key(), p, [*lengths(p)[:-1], *each]), as_dtype(dtype))
         return cast(weighted.without_by_rows(self.next_key(), p, each[0]), as_dtype(dtype))
 
     def multinomial_wo_replacement(
@@ -296,12 +296,12 @@ class RandomStream(Streams):
 
     def categorical(self, p: Any, size: Any = None, dtype: Any = INDEX) -> Variable:
         """Positions along the last axis of the weights `p`, row by row."""
-        p = weighted.checked_weights(p)
+        p = weighted.checked_weights("categorical", p)
         lead = lengths(p)[:-1]
         dims = lead if size is None else as_dims("categorical", size)
         if lead and len(dims) != len(lead):
             raise ShapeError(f"categorical: a size of {len(dims)} axes for weights with {len(lead)} of rows")
-        return cast(weighted.positions(self.next_key(), p, dims), as_dtype(dtype))
+        return cast(weighted.positions("categorical", self.next_key(), p, dims), as_dtype(dtype))
 
     def multinomial(self, n: Any, p: Any, size: Any = None, dtype: Any = INDEX) -> Variable:
         """How often each of k things comes in n draws: (…, k)."""

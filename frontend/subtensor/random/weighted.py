@@ -25,26 +25,26 @@ _SOME = "at least one positive weight in each row"
 _LEAST, _MOST = sys.float_info.min, sys.float_info.max
 
 
-def checked_weights(p: Any) -> Variable:
+def checked_weights(where: str, p: Any) -> Variable:
     """Weights along the last axis, as float64. Raises DomainError at the call for negative ones, infinity and NaN."""
     p = as_tensor(p)
     if not p.ndim:
-        raise ShapeError(f"random: {p!r} is no distribution; expected weights along an axis")
-    return within(cast(p, "float64"), 0, _MOST, _WEIGHT)
+        raise ShapeError(f"{where}: {p!r} is no distribution; expected weights along an axis")
+    return within(where, cast(p, "float64"), 0, _MOST, _WEIGHT)
 
 
-def whole_weights(p: Variable, rows: Variable | int = 1) -> Variable:
+def whole_weights(where: str, p: Variable, rows: Variable | int = 1) -> Variable:
     """Weights along the last axis as integers: ``floor(p * (1 / max(p)) * (2**62 // (rows * n)))``, int64, n weights to
     a row.
 
     p: checked. Their sum over `rows` rows is at most about ``2**62``. Raises DomainError at the call for rows of zeros.
     """
-    top = within(call("max", p, -1, keepdims=True), _LEAST, _MOST, _SOME)
+    top = within(where, call("max", p, -1, keepdims=True), _LEAST, _MOST, _SOME)
     share = call("floor_divide", constant(_TOTAL), call("maximum", length(p, p.ndim - 1) * rows, 1))
     return cast(call("floor", p * (1 / top) * cast(share, "float64")), INDEX)
 
 
-def positions(key: Any, p: Variable, dims: list[Variable]) -> Variable:
+def positions(where: str, key: Any, p: Variable, dims: list[Variable]) -> Variable:
     """Positions drawn from weights, which may be several rows of them.
 
     p: (n,) or (…, n). dims: the shape of what is drawn; for several rows it begins with their lengths.
@@ -54,7 +54,7 @@ def positions(key: Any, p: Variable, dims: list[Variable]) -> Variable:
     rows: Variable = constant(1, dtype=INDEX)
     for d in lead:
         rows = rows * d
-    flat = call("reshape", whole_weights(p, rows), (-1,))
+    flat = call("reshape", whole_weights(where, p, rows), (-1,))
     ends = call("cumsum", flat)
     if not lead:
         chosen = below(key, dims, ends[-1])
@@ -79,15 +79,15 @@ def categorical(key: Any, logits: Any, axis: int = -1, shape: Any = None) -> Var
     if not is_float(x.dtype) or not x.ndim:
         raise DTypeError(f"categorical: {x!r} holds no logits; expected floats with at least one axis")
     x = call("moveaxis", x, axis, -1)
-    p = checked_weights(call("exp", x - call("max", x, -1, keepdims=True)))
+    p = checked_weights("categorical", call("exp", x - call("max", x, -1, keepdims=True)))
     lead = lengths(x)[:-1]
     if shape is None:
-        return positions(key, p, lead)
+        return positions("categorical", key, p, lead)
     dims = dims_of(shape)
     extra = len(dims) - len(lead)
     if extra < 0:
         raise ShapeError(f"categorical: a shape of {counted(len(dims), 'axis')} for logits with {len(lead)} others")
-    drawn = positions(key, p, [*lead, *dims[:extra]])
+    drawn = positions("categorical", key, p, [*lead, *dims[:extra]])
     axes = (*range(len(lead), len(dims)), *range(len(lead)))
     return call("broadcast_to", call("transpose", drawn, axes), dims) if lead else drawn
 
@@ -110,7 +110,7 @@ def choice(
     weights = None
     if p is not None:
         check_ndim("choice", as_tensor(p), 1, "one weight for each element")
-        weights = call("reshape", checked_weights(p), [n])
+        weights = call("reshape", checked_weights("choice", p), [n])
     chosen = _with(key, n, weights, dims) if replace else _without(key, n, weights, dims)
     found = call("take", a, chosen, axis) if a.ndim else chosen
     return found if dtype is None else cast(found, as_dtype(dtype))
@@ -118,8 +118,8 @@ def choice(
 
 def _with(key: Any, n: Variable, p: Variable | None, dims: list[Variable]) -> Variable:
     if p is not None:
-        return positions(key, p, dims)
-    return below(key, dims, within(n, 1, 2**63 - 1, "something to choose from"))
+        return positions("choice", key, p, dims)
+    return below(key, dims, within("choice", n, 1, 2**63 - 1, "something to choose from"))
 
 
 def _without(key: Any, n: Variable, p: Variable | None, dims: list[Variable]) -> Variable:
@@ -133,15 +133,17 @@ def _without(key: Any, n: Variable, p: Variable | None, dims: list[Variable]) ->
 
 def _at_most(there: Variable, count: Variable) -> Variable:
     """The count, where no more are asked for than there are."""
-    return there - within(there - count, 0, 2**63 - 1, "as many to choose from, without replacement, as are asked for")
+    return there - within(
+        "choice", there - count, 0, 2**63 - 1, "as many to choose from, without replacement, as are asked for"
+    )
 
 
 def without_by_rows(key: Any, p: Variable, count: Variable) -> Variable:
     """Different positions for each row of weights, in the order in which their clocks ring: (rows, n) to (rows,
     count).
     """
-    check_ndim("random", p, 2, "rows of weights")
-    whole = whole_weights(p)
+    check_ndim("choice", p, 2, "rows of weights")
+    whole = whole_weights("choice", p)
     there = call("min", call("sum", cast(whole > 0, INDEX), -1))
     rings = -call("log", 1 - unit(key, lengths(p), "float64")) / cast(whole, "float64")
     order = call("argsort", call("where", whole > 0, rings, float("inf")), -1)
@@ -154,7 +156,7 @@ def multinomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = INDEX)
     n: an int or an integer scalar. shape: without the axis of length k; of one row of weights there may be any number
     of results. Raises DomainError at the call as ``choice`` does.
     """
-    p, draws = checked_weights(p), as_tensor(n)
+    p, draws = checked_weights("multinomial", p), as_tensor(n)
     if draws.ndim or not is_integer(draws.dtype):
         raise DTypeError(f"multinomial: {draws!r} is no number of draws; expected an integer scalar")
     k, lead = length(p, p.ndim - 1), lengths(p)[:-1]
@@ -162,7 +164,7 @@ def multinomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = INDEX)
     if lead and len(dims) != len(lead):
         raise ShapeError(f"multinomial: a shape of {counted(len(dims), 'axis')} for {len(lead)} of rows of weights")
     once = draws.known is not None and draws.known == 1
-    found = positions(key, p, dims if once else [*dims, cast(draws, INDEX)])
+    found = positions("multinomial", key, p, dims if once else [*dims, cast(draws, INDEX)])
     if once:
         return cast(call("equal", call("expand_dims", found, -1), call("arange", k)), as_dtype(dtype))
     rows: Variable = constant(1, dtype=INDEX)
@@ -188,9 +190,9 @@ def alias_table(weights: Any) -> Variable:
     Walker 1977; as prefix sums, after Hübschle-Schneider and Sanders, "Parallel weighted random sampling", 2019.
     """
     check_ndim("alias_table", as_tensor(weights), 1, "a vector of weights")
-    p = checked_weights(weights)
+    p = checked_weights("alias_table", weights)
     n = length(p, 0)
-    whole = whole_weights(p)
+    whole = whole_weights("alias_table", p)
     one = call("floor_divide", constant(_TOTAL), call("maximum", n, 1))  # what each position has in all
     total = cast(call("sum", whole), "float64")
     has = cast(call("rint", cast(whole, "float64") * (cast(one * n, "float64") / total)), INDEX)

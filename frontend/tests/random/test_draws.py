@@ -191,14 +191,22 @@ P, LOGITS, N_ = st.dvector("p"), st.dmatrix("logits"), st.lscalar("n")
 @pytest.mark.parametrize(
     ("node", "bad", "text"),
     [
-        (lambda: random.bernoulli(KEY, P), [0.5, 1.5], "p holds 1.5; expected a probability, between 0 and 1"),
-        (lambda: random.bernoulli(KEY, P), [0.5, -0.1], "p holds -0.1; expected a probability"),
-        (lambda: random.bernoulli(KEY, P), [math.nan], "p holds nan; expected a probability"),
-        (lambda: random.choice(KEY, 2, (3,), p=P), [0.5, -1.0], "p holds -1.0; expected weights that are finite"),
-        (lambda: random.choice(KEY, 2, (3,), p=P), [math.inf, 1.0], "p holds inf; expected weights"),
+        (
+            lambda: random.bernoulli(KEY, P),
+            [0.5, 1.5],
+            r"bernoulli: p holds 1.5 at \[1\]; expected a probability, between 0 and 1",
+        ),
+        (lambda: random.bernoulli(KEY, P), [0.5, -0.1], r"p holds -0.1 at \[1\]; expected a probability"),
+        (lambda: random.bernoulli(KEY, P), [math.nan], r"p holds nan at \[0\]; expected a probability"),
+        (
+            lambda: random.choice(KEY, 2, (3,), p=P),
+            [0.5, -1.0],
+            r"choice: p holds -1.0 at \[1\]; expected weights that are finite",
+        ),
+        (lambda: random.choice(KEY, 2, (3,), p=P), [math.inf, 1.0], r"p holds inf at \[0\]; expected weights"),
         (lambda: random.choice(KEY, 2, (3,), p=P), [0.0, 0.0], "expected at least one positive weight"),
         (lambda: random.choice(KEY, 3, (2,), replace=False, p=P), [0.0, 0.0, 1.0], "as many to choose from"),
-        (lambda: random.alias_table(P), [1.0, math.nan], "p holds nan; expected weights"),
+        (lambda: random.alias_table(P), [1.0, math.nan], r"alias_table: p holds nan at \[1\]; expected weights"),
         (lambda: random.dropout(KEY, P, P[0]), [1.0, 2.0], "expected a rate"),
         (lambda: random.categorical(KEY, P), [math.nan, 1.0], "expected weights"),
     ],
@@ -228,7 +236,7 @@ def test_empty_ranges_at_the_call(backend):
     ("make", "error", "text"),
     [
         (lambda: random.bernoulli(KEY, 1.5), st.DomainError, "holds 1.5; expected a probability"),
-        (lambda: random.bernoulli(KEY, [0.5, -1]), st.DomainError, "holds -1.0; expected a probability"),
+        (lambda: random.bernoulli(KEY, [0.5, -1]), st.DomainError, r"holds -1.0 at \[1\]; expected a probability"),
         (lambda: random.integers(KEY, (2,), 5, 5), st.DomainError, "high > low"),
         (lambda: random.integers(KEY, (2,), 300, dtype="uint8"), st.DomainError, "beyond uint8"),
         (lambda: random.integers(KEY, (2,), 1.5), st.DTypeError, "is no integer"),

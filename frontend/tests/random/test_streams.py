@@ -268,7 +268,7 @@ def test_probabilities_at_the_call(backend):
     p, srng = st.dscalar("p"), st.RandomStreams(1)
     f = st.function([p], srng.binomial((4,), p=p), backend=backend)
     before = srng.state[0].get_value()
-    with pytest.raises(st.DomainError, match=r"p holds 1\.5; expected a probability, between 0 and 1"):
+    with pytest.raises(st.DomainError, match=r"binomial: p holds 1\.5; expected a probability, between 0 and 1"):
         f(1.5)
     np.testing.assert_array_equal(srng.state[0].get_value(), before)
     assert f(1.0).tolist() == [1, 1, 1, 1]
