@@ -115,7 +115,7 @@ class Division:
                 stage += 1  # NumPy has the odd turns
             if inside and stage % 2:
                 stage += 1
-            stages[i.out] = stage
+            stages.update(dict.fromkeys(i.outs, stage))
             for slot, _ in needs:
                 for root in roots[slot]:
                     readers.setdefault(root, []).append(i.out)
@@ -142,9 +142,18 @@ class Division:
     def _is_worthwhile(self, members: Sequence[Instruction]) -> bool:
         if self.writes and any(self.feeds_writes(m.out) for m in members):
             return True
+        plain = all(m.op.name in scalars.ELEMENTWISE or self.lengths.is_view(m) for m in members)
+        if plain and self._is_slow_outside():
+            return False  # NumPy's blocks hold the functions that it computes faster, and the arithmetic around them
         real = [m for m in members if not self.lengths.is_view(m) and m.type.ndim]
         reductions = [m for m in members if self.lengths.is_reduction(m)]
         return len({m.out for m in (*real, *reductions)}) >= FEWEST
+
+    def _is_slow_outside(self) -> bool:
+        return any(
+            i.op.name in scalars.SLOW and i.type.ndim > 1 and i.out not in self.inside
+            for i in self.program.instructions
+        )
 
     def feeds_writes(self, slot: int) -> bool:
         return any(slot in (w.write.value, *w.write.inputs) for w in self.writes)

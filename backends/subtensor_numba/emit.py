@@ -78,9 +78,7 @@ class FusedEmitter(Emitter):
             self._sink(members, writing)
         wanted = self._wanted(members, writing)
         for stage in sorted({*(stages[i.out] for i in numpy), *members}):
-            for i in numpy:
-                if stages[i.out] == stage:
-                    self._numpy_line(i)
+            self._emit_numpy([i for i in numpy if stages[i.out] == stage])
             if stage in members and stage != writing:
                 kernel = Kernel(program, fused.lengths, members[stage], wanted[stage])
                 self.lines += self._call_of(kernel, final=False)
@@ -100,18 +98,23 @@ class FusedEmitter(Emitter):
                 self.idioms[i.out] = found
                 self.done.update(m.out for m in found[1:])
 
-    def _numpy_line(self, i: Instruction) -> None:
-        found = self.idioms.get(i.out)
-        if found is not None:
-            stays = all(m.out in self.rooms.slots for m in found)
-            call = DistinctRows(self.program.types[i.args[0]].dtype, self.rooms.number(i) if stays else None)
-            self.late.append(call)
-            names = ", ".join(f"v{m.out}" for m in found)
-            self.lines.append(
-                f"{names} = {self.bind('distinct', call)}({self.slot(i.args[0])}, {self.slot(i.args[1])})"
-            )
-        elif i.out not in self.done:
-            self.lines.append(f"v{i.out} = {self.expression(i)}")
+    def _emit_numpy(self, instructions: Sequence[Instruction]) -> None:
+        """Lines for what NumPy runs at one stage."""
+        waiting: list[Instruction] = []
+        for i in instructions:
+            found = self.idioms.get(i.out)
+            if found is not None:
+                self.emit(waiting)
+                waiting = []
+                stays = all(m.out in self.rooms.slots for m in found)
+                call = DistinctRows(self.program.types[i.args[0]].dtype, self.rooms.number(i) if stays else None)
+                self.late.append(call)
+                names = ", ".join(f"v{m.out}" for m in found)
+                ids, n = map(self.slot, i.args)
+                self.lines.append(f"{names} = {self.bind('distinct', call)}({ids}, {n})")
+            elif i.out not in self.done:
+                waiting.append(i)
+        self.emit(waiting)
 
     def _writing_stage(self, last: int) -> int | None:
         """When rows are written: with the last kernel, if nothing that could fail comes after it."""

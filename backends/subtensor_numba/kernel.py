@@ -20,9 +20,10 @@ from subtensor_numba import scalars
 from subtensor_numba.lengths import ONE, Lengths, Place
 from subtensor_numba.parts import Pass, RowWrite, Step
 from subtensor_numba.passes import PassWriter
+from subtensor_numba.values import Values
 
 
-class Kernel:
+class Kernel(Values):
     """One kernel. members: instructions in order. wanted: slots that something else needs. writes: in order.
 
     distinct: slots of row numbers that are known to be distinct. roots: for each slot, those whose memory it may share.
@@ -38,64 +39,13 @@ class Kernel:
         distinct: Iterable[int] = (),
         roots: Mapping[int, frozenset[int]] | None = None,
     ) -> None:
-        self.program, self.lengths = program, lengths
-        self.types = program.types
-        self.members = {i.out: i for i in members}
+        super().__init__(program, lengths, members)
         self.wanted = [s for s in dict.fromkeys(wanted) if s in self.members]
         self.writes = list(writes)
         self.distinct = frozenset(distinct)
         self.roots = roots or {}
-        self.spaces: dict[tuple[int, Place | None], tuple[Place, ...]] = {}
-        self.phases: dict[int, int] = {}
-        self.buffers: dict[int, tuple[Place, ...]] = {}  # stored slots, and the axes of the arrays that hold them
-        self.scratch: dict[int, tuple[Place, ...]] = {}
-        self.arrays: dict[int, None] = {}  # slots that come from outside
-        self.positions: dict[tuple[int, int], None] = {}  # (ids, table) that must be in range
-        self.passes: list[Pass] = []
-        self.classes: dict[Place, str] = {}
         self._plan()
         self.source = self._source()
-
-    # --- what values are
-
-    def resolved(self, slot: int) -> int:
-        """The slot whose elements a slot shows in another arrangement."""
-        while True:
-            i = self.members.get(slot)
-            if i is None or not self.lengths.is_view(i):
-                return slot
-            slot = i.args[0]
-
-    def _is_computed(self, slot: int) -> bool:
-        i = self.members.get(slot)
-        return i is not None and i.op.name != "subtensor"
-
-    def is_total(self, i: Instruction) -> bool:
-        return self.lengths.is_total(i)
-
-    def rows_of(self, i: Instruction) -> Place | None:
-        """Over what rows an instruction is computed."""
-        of = i.args[0] if self.is_total(i) else i.out
-        axes = self.lengths.axes(of)
-        return axes[0] if axes else None
-
-    def _inner(self, slot: int, rows: Place | None) -> tuple[Place, ...]:
-        return tuple(a for a in self.lengths.axes(slot) if a not in (ONE, rows))
-
-    def space(self, slot: int, rows: Place | None) -> tuple[Place, ...]:
-        """The axes, beside the rows, along which a slot's elements differ."""
-        slot = self.resolved(slot)
-        i = self.members.get(slot)
-        if i is None or i.op.name in ("subtensor", "run_sums"):
-            return self._inner(slot, rows)
-        known = self.spaces.get((slot, rows))
-        if known is None:
-            taken = [a for arg in self.lengths.taken(i) for a in self.space(arg, rows)]
-            if self.lengths.is_reduction(i):
-                gone = self.lengths.summed(i)
-                taken = [a for a in taken if a not in gone]
-            known = self.spaces[slot, rows] = tuple(a for a in self._inner(slot, rows) if a in taken)
-        return known
 
     # --- passes
 
@@ -106,7 +56,7 @@ class Kernel:
         for i in computed:
             rows, phase = self.rows_of(i), self.phases[i.out]
             for source in self._sources(i):
-                if not self._is_computed(source):
+                if not self.is_computed(source):
                     if i.op.name == "run_sums" and source in self.members:
                         self._keep(source, self.lengths.axes(source)[0])
                 elif self.phases[source] != phase or not self._together(source, i):
@@ -138,7 +88,7 @@ class Kernel:
         for i in computed:
             phase = 0
             for source in self._sources(i):
-                if self._is_computed(source):
+                if self.is_computed(source):
                     phase = max(phase, self.phases[source] + (not self._together(source, i)))
                 elif i.op.name == "run_sums" and source in self.members:
                     phase = max(phase, 1)
@@ -147,7 +97,7 @@ class Kernel:
         for i in reversed(computed):
             phase = self.phases[i.out] = max(self.phases[i.out], latest.get(i.out, 0))
             for source in self._sources(i):
-                if self._is_computed(source):
+                if self.is_computed(source):
                     bound = phase - (not self._together(source, i))
                     latest[source] = min(latest.get(source, bound), bound)
 
@@ -166,7 +116,7 @@ class Kernel:
             source = self.resolved(slot)
             if slot in self.phases and self.is_total(self.members[slot]):
                 continue
-            if self._is_computed(source):
+            if self.is_computed(source):
                 made = self.members[source]
                 rows = self.rows_of(made)
                 phase = self.phases[source]
@@ -195,11 +145,11 @@ class Kernel:
             leaves = self._recomputed(w, rows, written)
             if leaves is None:
                 source = self.resolved(w.write.value)
-                if self._is_computed(source) or (source in self.members and self._shows(source, written)):
+                if self.is_computed(source) or (source in self.members and self._shows(source, written)):
                     self._keep(source, self.rows_of(self.members[source]))
                 leaves = [source]
             for leaf in leaves:
-                if self._is_computed(leaf):
+                if self.is_computed(leaf):
                     self._keep(leaf, self.rows_of(self.members[leaf]))
             found = steps.setdefault((last, rows), [])
             if found:
@@ -209,7 +159,7 @@ class Kernel:
             last += 1
 
     def _write_step(self, w: RowWrite, rows: Place | None) -> Step:
-        ids = self._inner(w.write.inputs[0], rows)
+        ids = self.inner(w.write.inputs[0], rows)
         return Step("write", w.write.value, (*ids, *self._inner_of_rows(w.table)), None, w)
 
     def _inner_of_rows(self, table: int) -> tuple[Place, ...]:
@@ -219,7 +169,7 @@ class Kernel:
         """The pass that may write what it computes, for it is the last to look at the row; None if there is none."""
         ids = w.write.inputs[0]
         source = self.resolved(w.write.value)
-        if ids not in self.distinct or not w.alone or not self._is_computed(source):
+        if ids not in self.distinct or not w.alone or not self.is_computed(source):
             return None
         made = self.members[source]
         rows, phase = self.rows_of(made), self.phases[source]
@@ -252,7 +202,7 @@ class Kernel:
             for o in waiting:
                 if o.table != w.table:
                     leaves = self._recomputed(o, self.lengths.axes(o.write.inputs[0])[0], ())
-                    harmed |= any(self._shows(x, (w.table,)) for x in leaves or () if not self._is_computed(x))
+                    harmed |= any(self._shows(x, (w.table,)) for x in leaves or () if not self.is_computed(x))
             if not harmed:
                 return w
         return waiting[0]
@@ -279,9 +229,9 @@ class Kernel:
                 continue
             if whole and (i is not None or space):
                 return None
-            if not self._is_computed(slot) and self._shows(slot, written):
+            if not self.is_computed(slot) and self._shows(slot, written):
                 return None
-            if i is not None and self._is_computed(slot) and self.rows_of(i) != rows and not self.is_total(i):
+            if i is not None and self.is_computed(slot) and self.rows_of(i) != rows and not self.is_total(i):
                 return None
             leaves.append(slot)
         return leaves if value not in leaves else None
@@ -303,13 +253,6 @@ class Kernel:
         return list(done.values())
 
     # --- source
-
-    def length(self, of: Place) -> str:
-        """The name of a length, or the number itself."""
-        if of == ONE:
-            return "1"
-        known = self.lengths.length(of)
-        return str(known) if known is not None else self.classes.setdefault(of, f"n{len(self.classes)}")
 
     def _source(self) -> str:
         body: list[str] = []

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from subtensor.program.linear import Instruction
 from subtensor_numba import scalars
 from subtensor_numba.lengths import ONE, Place
 from subtensor_numba.parts import Nest, Pass, RowWrite, Step
-
-if TYPE_CHECKING:
-    from subtensor_numba.kernel import Kernel
+from subtensor_numba.values import Values
 
 BLOCK = 128
 """Rows whose sum is added up before it goes to the total: so rounding errors do not grow with the number of rows."""
@@ -23,7 +20,7 @@ AHEAD = 12
 class PassWriter:
     """The source of one pass."""
 
-    def __init__(self, kernel: Kernel, p: Pass, number: int) -> None:
+    def __init__(self, kernel: Values, p: Pass, number: int) -> None:
         self.k, self.rows, self.steps = kernel, p.rows, p.steps
         self.row = "i"
         self.number = number
@@ -249,7 +246,7 @@ class PassWriter:
         nest.before[-1].append(f"{place} = {value}")
 
     def _run_sums(self, i: Instruction, nest: Nest) -> None:
-        """The sum over a run, element by element of its rows: a scratch row, to which one row after another is added."""
+        """The sum over a run: a scratch row, to which one row after another is added."""
         k = self.k
         x, order, starts = i.args
         for slot in (order, starts):
