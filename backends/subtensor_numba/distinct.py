@@ -114,16 +114,20 @@ class DistinctRows:
         self.dtype, self.number = dtype, number
         self.kernel: Kernel | None = None
 
-    def __call__(self, ids: Array, n: Any) -> tuple[Array, Array, Array, Array, Array]:
-        """ids: (B,); n: the number of rows. Gives the five results of the idiom; raises IndexError."""
+    def compile(self) -> Kernel:
         if self.kernel is None:
             row = array("int64", 1, writeable=True)
             self.kernel = compiled(SOURCE, [array(self.dtype, 1, writeable=False), WHOLE, *[row] * 7])
+        return self.kernel
+
+    def __call__(self, ids: Array, n: Any) -> tuple[Array, Array, Array, Array, Array]:
+        """ids: (B,); n: the number of rows. Gives the five results of the idiom; raises IndexError."""
+        kernel = self.kernel or self.compile()
         count = len(ids)
         shape = (6 * count + LARGEST_DIGIT,)
         kept = np.empty(shape, np.int64) if self.number is None else place(self.number, shape, np.int64)
         parts = [kept[k * count : (k + 1) * count] for k in range(6)]
-        runs = self.kernel(np.ascontiguousarray(ids), int(n), *parts, kept[6 * count :])
+        runs = kernel(np.ascontiguousarray(ids), int(n), *parts, kept[6 * count :])
         if runs < 0:
             raise IndexError("position out of range")
         rows, order, ordered, starts, found, _ = parts

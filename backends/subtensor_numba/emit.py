@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.program.linear import Commit, Instruction, Program, Write
-from subtensor_numba import scalars
+from subtensor.program.linear import Commit, Instruction, Program
 from subtensor_numba.distinct import DistinctRows, Idiom, idiom
-from subtensor_numba.lengths import ONE, VIEWS, Lengths, Place
-from subtensor_numba.loops import Kernel, RowWrite
+from subtensor_numba.division import Division
+from subtensor_numba.kernel import Kernel
+from subtensor_numba.lengths import ONE, Place
 from subtensor_numba.native import WHOLE, array, compiled
 from subtensor_numpy.emit import Emitter, Lowerings
 from subtensor_numpy.workspace import place
@@ -28,159 +28,14 @@ Function = Callable[..., Any]
 
 log = logging.getLogger("subtensor")
 
-FEWEST = 2
-"""Computing instructions that make a kernel worth while."""
-
-
-class Fused:
-    """How a program is divided. stages: for each instruction, by its slot; kernels run at some, NumPy at the others."""
-
-    def __init__(self, program: Program, base: Emitter) -> None:
-        self.program, self.base = program, base
-        self.types = program.types
-        self.made = {i.out: i for i in program.instructions}
-        self.writes = self._row_writes()
-        hidden = base.blank.keys()
-        candidates = [
-            i for i in program.instructions
-            if i.op.name not in base.lowerings and i.out not in hidden and i.body is None and self._has_form(i)
-        ]  # fmt: skip
-        while True:
-            self.lengths = Lengths(program, candidates, [(w.table, w.write) for w in self.writes])
-            self.writes = [w for w in self.writes if (w.table, w.write) in self.lengths.writes]
-            self.inside = self.lengths.fitting
-            self.stages = self._stages()
-            lonely = [m for found in self.kernels().values() if not self._is_worthwhile(found) for m in found]
-            if not lonely:
-                break
-            candidates = [i for i in self.inside.values() if i not in lonely]
-
-    def _row_writes(self) -> list[RowWrite]:
-        found: list[RowWrite] = []
-        for c in self.program.commits:
-            table = self.program.first_shared + c.shared
-            if c.writes and all(self._is_row_write(table, w) for w in c.writes):
-                found += [RowWrite(table, w, len(c.writes) == 1) for w in c.writes]
-        return found
-
-    def _is_row_write(self, table: int, w: Write) -> bool:
-        ids = self.types[w.inputs[0]] if w.inputs else None
-        dtype = self.types[table].dtype
-        return (
-            ids is not None
-            and w.index.selects_rows
-            and ids.ndim > 0
-            and ids.dtype not in ("uint64", "bool")
-            and self.types[w.value].dtype == dtype
-            and (dtype in scalars.FLOATS or dtype in scalars.INTEGERS)
-        )
-
-    def _has_form(self, i: Instruction) -> bool:
-        types = [self.types[a] for a in i.args]
-        if i.op.name in scalars.ELEMENTWISE:
-            return scalars.is_known(i.op.name, types, i.type) and (i.op.name not in scalars.SLOW or i.type.ndim < 2
-                                                                  or self._is_reduced(i))  # fmt: skip
-        if i.op.name == "subtensor":
-            shared = self.program.first_shared <= i.args[0] < self.program.first_constant
-            return shared or (types[0].ndim > 1 and i.type.ndim > 1)
-        if i.op.name in ("sum", "prod", "max", "min"):
-            return types[0].dtype != "bool"
-        if i.op.name == "copy" and any(r < self.program.first_constant for r in self.base.memory.roots[i.args[0]]):
-            return False  # it keeps what writes will change
-        if i.op.name == "einsum":
-            return i.type.dtype in scalars.FLOATS
-        return bool(i.args) and (i.type.ndim > 0 or i.op.name in ("sum_to", "squeeze"))
-
-    def _is_reduced(self, i: Instruction) -> bool:
-        """Whether a value has far fewer elements than what it was made of."""
-        stack, seen = [i.out], set()
-        while stack:
-            slot = stack.pop()
-            m = self.made.get(slot)
-            if m is None or slot in seen:
-                continue
-            seen.add(slot)
-            if m.op.name in ("sum", "einsum"):
-                return True
-            if m.op.name in scalars.ELEMENTWISE or m.op.name in VIEWS or m.op.name == "sum_to":
-                stack += m.args[:1] if m.op.name in VIEWS or m.op.name == "sum_to" else m.args
-        return False
-
-    def _stages(self) -> dict[int, int]:
-        """Kernels and NumPy take turns: the turn at which each instruction finds what it needs."""
-        stages: dict[int, int] = {}
-        readers: dict[int, list[int]] = {}
-        roots = self.base.memory.roots
-        for i in self.program.instructions:
-            inside = i.out in self.inside
-            needs = [(a, False) for a in i.args]
-            if inside:
-                needs = [(a, i.op.name == "subtensor") for a in self.lengths.taken(i)]
-                needs += [(s, False) for s in self._measured(i)]
-            stage = 0
-            for slot, stored in needs:
-                if slot in stages and not (i.op.name == "length" and slot in self.inside):
-                    apart = (slot in self.inside) != inside or (stored and slot in self.inside)
-                    stage = max(stage, stages[slot] + apart)
-            if i.op.name == "length" and i.args[0] in self.inside:
-                source = self.leaf((i.args[0], i.params["axis"]))
-                stage = max(stage, stages.get(source[0], 0)) if source else stage
-            if i.overwrites is not None and not inside:
-                for root in roots[i.args[i.overwrites]]:
-                    for reader in readers.get(root, ()):
-                        stage = max(stage, stages[reader] + ((reader in self.inside) != inside))
-            if not inside and not stage % 2:
-                stage += 1  # NumPy has the odd turns
-            if inside and stage % 2:
-                stage += 1
-            stages[i.out] = stage
-            for slot, _ in needs:
-                for root in roots[slot]:
-                    readers.setdefault(root, []).append(i.out)
-        return stages
-
-    def _measured(self, i: Instruction) -> list[int]:
-        """Slots made by NumPy of which only a length is needed."""
-        found = []
-        if i.op.name in ("broadcast_to", "sum_to"):
-            for a in i.args[1:]:
-                of = self.made.get(a)
-                if of is not None and of.op.name == "length" and of.args[0] not in self.inside:
-                    found.append(of.args[0])
-        return found
-
-    def kernels(self) -> dict[int, list[Instruction]]:
-        """The members of each kernel, by stage."""
-        found: dict[int, list[Instruction]] = {}
-        for i in self.program.instructions:
-            if i.out in self.inside:
-                found.setdefault(self.stages[i.out], []).append(i)
-        return found
-
-    def _is_worthwhile(self, members: Sequence[Instruction]) -> bool:
-        if self.writes and any(self._feeds_writes(m.out) for m in members):
-            return True
-        real = [m for m in members if not self.lengths.is_view(m) and m.type.ndim]
-        reductions = [m for m in members if self.lengths.is_reduction(m)]
-        return len({m.out for m in (*real, *reductions)}) >= FEWEST
-
-    def _feeds_writes(self, slot: int) -> bool:
-        return any(slot in (w.write.value, *w.write.inputs) for w in self.writes)
-
-    def leaf(self, of: Place) -> Place | None:
-        """A slot of which the length of an axis can be read: an input or a shared variable, else what NumPy makes."""
-        root = self.lengths.find(of)
-        found = [p for p in self.lengths.parent if p[0] not in self.inside and self.lengths.find(p) == root]
-        return min(found, default=None)
-
 
 class FusedEmitter(Emitter):
     """Writes one program with kernels."""
 
     def __init__(self, program: Program, lowerings: Lowerings) -> None:
         super().__init__(program, lowerings)
-        self.fused = Fused(program, self)
-        self.parts: list[Kernel] = []
+        self.fused = Division(program, self)
+        self.late: list[_Late | DistinctRows] = []
         self.last: list[str] = []
         self.idioms: dict[int, Idiom] = {}
         self.done: set[int] = set()  # slots that an idiom fills
@@ -217,15 +72,13 @@ class FusedEmitter(Emitter):
         numpy = [i for i in lines if i.out not in fused.inside]
         self._find_idioms(numpy)
         last = max([stages[i.out] for i in lines], default=0)
-        writing = self._writing_stage(last, numpy)
+        writing = self._writing_stage(last)
         members = fused.kernels()
         if writing is not None:
             self._sink(members, writing)
-        wanted = self._wanted(members)
+        wanted = self._wanted(members, writing)
         for stage in sorted({*(stages[i.out] for i in numpy), *members}):
-            for i in numpy:
-                if stages[i.out] == stage:
-                    self._numpy_line(i)
+            self._emit_numpy([i for i in numpy if stages[i.out] == stage])
             if stage in members and stage != writing:
                 kernel = Kernel(program, fused.lengths, members[stage], wanted[stage])
                 self.lines += self._call_of(kernel, final=False)
@@ -245,21 +98,29 @@ class FusedEmitter(Emitter):
                 self.idioms[i.out] = found
                 self.done.update(m.out for m in found[1:])
 
-    def _numpy_line(self, i: Instruction) -> None:
-        found = self.idioms.get(i.out)
-        if found is not None:
-            stays = all(m.out in self.rooms.slots for m in found)
-            call = DistinctRows(self.program.types[i.args[0]].dtype, self.rooms.number(i) if stays else None)
-            names = ", ".join(f"v{m.out}" for m in found)
-            self.lines.append(f"{names} = {self.bind('distinct', call)}({self.slot(i.args[0])}, {self.slot(i.args[1])})")
-        elif i.out not in self.done:
-            self.lines.append(f"v{i.out} = {self.expression(i)}")
+    def _emit_numpy(self, instructions: Sequence[Instruction]) -> None:
+        """Lines for what NumPy runs at one stage."""
+        waiting: list[Instruction] = []
+        for i in instructions:
+            found = self.idioms.get(i.out)
+            if found is not None:
+                self.emit(waiting)
+                waiting = []
+                stays = all(m.out in self.rooms.slots for m in found)
+                call = DistinctRows(self.program.types[i.args[0]].dtype, self.rooms.number(i) if stays else None)
+                self.late.append(call)
+                names = ", ".join(f"v{m.out}" for m in found)
+                ids, n = map(self.slot, i.args)
+                self.lines.append(f"{names} = {self.bind('distinct', call)}({ids}, {n})")
+            elif i.out not in self.done:
+                waiting.append(i)
+        self.emit(waiting)
 
-    def _writing_stage(self, last: int, numpy: Sequence[Instruction]) -> int | None:
+    def _writing_stage(self, last: int) -> int | None:
         """When rows are written: with the last kernel, if nothing that could fail comes after it."""
         if not self.fused.writes:
             return None
-        return last if last % 2 == 0 and not self._others() else last + 2 - last % 2 if last % 2 == 0 else last + 1
+        return last if last % 2 == 0 and not self._others() else last + 2 - last % 2
 
     def _others(self) -> list[Commit]:
         """Commits that no kernel makes."""
@@ -269,15 +130,14 @@ class FusedEmitter(Emitter):
     def _sink(self, members: dict[int, list[Instruction]], writing: int) -> None:
         """What only writes need is computed where they are made."""
         fused = self.fused
-        outside = {*self.program.outputs, *(c.value for c in self.program.commits if c.value is not None)}
-        outside |= {s for c in self._others() for w in c.writes for s in (w.value, *w.inputs)}
+        outside = self._leaving()
         ids = {s for w in fused.writes for s in w.write.inputs}
         late: set[int] = set()
         for i in reversed(self.program.instructions):
             if i.out not in fused.inside or i.out in outside or i.out in ids:
                 continue
             users = self.users.get(i.out, [])
-            if all(u.out in late or u.op.name == "length" for u in users) and (users or fused._feeds_writes(i.out)):
+            if all(u.out in late or u.op.name == "length" for u in users) and (users or fused.feeds_writes(i.out)):
                 gathers = [u for u in users if u.op.name == "subtensor"]
                 if not gathers and not any(u.op.name == "run_sums" for u in users):
                     late.add(i.out)
@@ -311,45 +171,34 @@ class FusedEmitter(Emitter):
                 stack.append(m.args[0])
         return found
 
-    def _wanted(self, members: Mapping[int, Sequence[Instruction]]) -> dict[int, list[int]]:
-        """What each kernel has to store for others."""
-        wanted: dict[int, list[int]] = {}
-        home = {m.out: stage for stage, found in members.items() for m in found}
-        lists = {stage: {m.out for m in found} for stage, found in members.items()}
+    def _leaving(self) -> set[int]:
+        """Slots that something other than an instruction or a kernel's write takes."""
         leaving = {*self.program.outputs, *(c.value for c in self.program.commits if c.value is not None)}
-        leaving |= {s for c in self._others() for w in c.writes for s in (w.value, *w.inputs)}
-        writing = max(members, default=0)
-        for stage, found in members.items():
-            for m in found:
-                if (
-                    home[m.out] != stage
-                    and m.out in lists[home[m.out]]
-                    and stage > min(s for s in lists if m.out in lists[s])
-                ):
+        return leaving | {s for c in self._others() for w in c.writes for s in (w.value, *w.inputs)}
+
+    def _wanted(self, members: Mapping[int, Sequence[Instruction]], writing: int | None) -> dict[int, list[int]]:
+        """What each kernel stores: for NumPy, for a later kernel that does not make it anew, or for the caller."""
+        leaving, fused = self._leaving(), self.fused
+        inside = {stage: {m.out for m in found} for stage, found in members.items()}
+        late = inside.get(-1 if writing is None else writing, set())
+        wanted: dict[int, list[int]] = {stage: [] for stage in members}
+        seen: set[int] = set()
+        for stage in sorted(members):
+            for m in members[stage]:
+                if m.out in seen:
                     continue
-                out = m.out in leaving
-                for u in self.users.get(m.out, ()):
-                    if u.op.name == "length":
-                        continue
-                    if u.out not in self.fused.inside:
-                        out |= u.out not in self.blank
-                    else:
-                        taken = m.out in self.fused.lengths.taken(u)
-                        out |= taken and any(u.out in lists[s] and m.out not in lists[s] for s in lists)
-                out |= self.fused._feeds_writes(m.out) and not self._in_last(m.out, lists, writing)
-                if out:
-                    wanted.setdefault(stage, []).append(m.out)
-        return {stage: wanted.get(stage, []) for stage in members}
-
-    def _in_last(self, slot: int, lists: Mapping[int, set[int]], writing: int) -> bool:
-        return slot in lists.get(self._writing, set())
-
-    @property
-    def _writing(self) -> int:
-        numpy = [i for i in self.program.instructions if i.out not in self.blank and i.out not in self.inline]
-        last = max([self.fused.stages[i.out] for i in numpy], default=0)
-        stage = self._writing_stage(last, ())
-        return -1 if stage is None else stage
+                seen.add(m.out)
+                users = [u for u in self.users.get(m.out, ()) if u.op.name != "length" and u.out not in self.blank]
+                numpy = any(u.out not in fused.inside for u in users)
+                others = any(
+                    u.out in found and m.out not in found and m.out in fused.lengths.taken(u)
+                    for u in users if u.out in fused.inside
+                    for found in inside.values()
+                )  # fmt: skip
+                written = fused.feeds_writes(m.out) and m.out not in late
+                if m.out in leaving or numpy or others or written:
+                    wanted[stage].append(m.out)
+        return wanted
 
     def _is_distinct(self, ids: int) -> bool:
         """Whether row numbers are those of ``run_starts``: each row once."""
@@ -367,8 +216,7 @@ class FusedEmitter(Emitter):
     # --- calls
 
     def _call_of(self, kernel: Kernel, *, final: bool) -> list[str]:
-        self.parts.append(kernel)
-        types, program = self.program.types, self.program
+        types = self.program.types
         lines: list[str] = []
         arguments: list[str] = []
         signature: list[Any] = []
@@ -376,7 +224,9 @@ class FusedEmitter(Emitter):
         for s in kernel.inputs:
             made = self.made.get(s)
             name = self.slot(s)
-            if made is not None and not types[s].ndim and s not in self.fused.inside:
+            if made is not None and made.op.name in self.lowerings:
+                name = f"asarray({name}, {types[s].dtype!r})"
+            elif made is not None and not types[s].ndim and s not in self.fused.inside:
                 name = f"asarray({name})"
             arguments.append(name)
             signature.append(array(types[s].dtype, types[s].ndim, writeable=s in tables))
@@ -394,7 +244,8 @@ class FusedEmitter(Emitter):
         for slot, axis in kernel.assumed:
             arguments.append(f"{self.slot(slot)}.shape[{axis}]")
             signature.append(WHOLE)
-        run = self.bind("kernel", _Late(kernel.source, signature))
+        run = f"kernel_{len(self.late)}"
+        self.late.append(_Late(kernel.source, signature, self.space, run))
         retry = self.bind("retry", retried)
         given = ", ".join(arguments)
         call = [f"if {run}({given}, 0) and {retry}({run}, {given}, 0):", "    return plain(inputs, cells)"]
@@ -409,7 +260,7 @@ class FusedEmitter(Emitter):
             f"given = {settle}({given})",
             f"if {run}(*given, 1):",
             "    return plain(inputs, cells)",
-            f"rows = {part}({run}.entry, *given, 0)",
+            f"rows = {part}({run}, *given, 0)",
         ]
 
     def _new(self, slot: int, axes: Sequence[Place], *, small: bool = False) -> str:
@@ -482,26 +333,25 @@ class Plain:
 
 
 class _Late:
-    """A kernel that is compiled when it is first called."""
+    """A kernel that is compiled when it is first called, and from then on stands for itself in the function."""
 
-    __slots__ = ("_entry", "signature", "source")
+    def __init__(self, source: str, signature: Sequence[Any], space: dict[str, Any], name: str) -> None:
+        self.source, self.signature, self.space, self.name = source, signature, space, name
+        space[name] = self
+        self.refused: str | None = None
 
-    def __init__(self, source: str, signature: Sequence[Any]) -> None:
-        self.source, self.signature = source, signature
-        self._entry: Function | None = None
-
-    @property
-    def entry(self) -> Function:
-        if self._entry is None:
-            try:
-                self._entry = compiled(self.source, [*self.signature, WHOLE])
-            except Exception:
-                log.warning("Numba refuses a loop, which NumPy runs instead:\n%s", self.source, exc_info=True)
-                self._entry = _refused
-        return self._entry
+    def compile(self) -> None:
+        try:
+            self.space[self.name] = compiled(self.source, [*self.signature, WHOLE])
+        except Exception as error:  # noqa: BLE001  # what Numba raises is not documented
+            self.refused = f"{type(error).__name__}: {error}".splitlines()[0]
+            log.warning("Numba refuses a loop, which NumPy runs instead (%s):\n%s", self.refused, self.source)
+            self.space[self.name] = _refused
 
     def __call__(self, *args: Any) -> Any:
-        return self.entry(*args)
+        if self.space[self.name] is self:
+            self.compile()
+        return self.space[self.name](*args)
 
 
 def _refused(*args: Any) -> int:

@@ -34,8 +34,11 @@ _known: dict[str, Kernel] = {}
 _complained: set[str] = set()
 
 
-class _Compiler(compiler.Compiler):  # type: ignore[misc]
-    """Numba's, told that no two arrays of a kernel share memory of which one is written: so loops become vector code."""
+_Base: Any = compiler.Compiler
+
+
+class _Compiler(_Base):  # type: ignore[misc]
+    """Numba's, told that no array that a kernel writes shares memory with another: so loops become vector code."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)

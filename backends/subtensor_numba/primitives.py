@@ -6,25 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils as any_cgutils
+from numba.core import types
 from numba.extending import intrinsic
 
+cgutils: Any = any_cgutils  # it has no types
 Generator = Callable[[Any, Any, Any, Any], Any]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def plus(typing: Any, a: Any, b: Any) -> tuple[Any, Generator]:
     """``a + b``, in whatever order is fastest where a loop adds many. Only sums over axes may be written with it."""
     return a(a, a), lambda context, builder, signature, args: builder.fadd(*args, flags=("reassoc",))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def times(typing: Any, a: Any, b: Any) -> tuple[Any, Generator]:
     """``a * b``, likewise, for products over axes."""
     return a(a, a), lambda context, builder, signature, args: builder.fmul(*args, flags=("reassoc",))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def prefetch(typing: Any, table: Any, row: Any) -> tuple[Any, Generator]:
     """Ask for the first lines of a row of a C-contiguous table, to be read soon. A row out of range does no harm."""
 

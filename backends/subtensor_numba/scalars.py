@@ -6,7 +6,8 @@ dtype that the frontend decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +93,7 @@ def expression(name: str, args: Sequence[str], types: Sequence[TensorType], resu
     return found.format(*args, T=result.dtype)
 
 
-def literal(value: np.ndarray) -> str:  # type: ignore[type-arg]
+def literal(value: np.ndarray[Any, Any]) -> str:
     """A 0-d array as a number of its dtype."""
     if value.dtype.kind == "b":
         return repr(bool(value))
@@ -126,7 +127,3 @@ def start(name: str, dtype: str) -> str:
         info = np.iinfo(dtype)
         return f"{dtype}({info.min if name == 'max' else info.max})"
     return f"{dtype}({1 if name == 'prod' else 0})"
-
-
-Expression = Callable[[Sequence[str]], str]
-Table = Mapping[str, str]

@@ -145,7 +145,9 @@ class Emitter:
     def expression_of_loop(self, i: Instruction, args: Sequence[str]) -> str:
         """The expression for all results of a loop, as a tuple."""
         assert i.body is not None
-        lazy = [any(self.program.known(i.args[d]) == UNTOLD for d in r.dims) for r in i.repeat.results] if i.repeat else []
+        lazy = (
+            [any(self.program.known(i.args[d]) == UNTOLD for d in r.dims) for r in i.repeat.results] if i.repeat else []
+        )
         function = loop_function(Emitter(i.body, self.lowerings, part=True), i, lazy)
         return f"{self.bind('loop', function)}({', '.join(args)})"
 
@@ -182,8 +184,10 @@ class Emitter:
     # --- the whole
 
     def body(self) -> None:
-        program = self.program
-        written = [i for i in program.instructions if i.out not in self.blank and i.out not in self.inline]
+        self.emit([i for i in self.program.instructions if i.out not in self.blank and i.out not in self.inline])
+
+    def emit(self, written: Sequence[Instruction]) -> None:
+        """Lines for some instructions, which find all that they need."""
         kinds = {i.out: kind for i in written if self._is_elementwise(i) and (kind := row_kind(i.type)) is not None}
         for item in Grouper(self.memory, self._reads(), kinds).grouped(written):
             if isinstance(item, Group):

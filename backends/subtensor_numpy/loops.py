@@ -78,7 +78,11 @@ class _Writer:
         lines += [f"if {wrong}:", "    raise ValueError('a loop over other numbers of elements')"]
         for k, slot in enumerate(range(how.sequences, how.sequences + how.states + how.captured)):
             value = f"a{how.first + slot}"
-            lines.append(f"v{slot} = array({value}, order='C')" if k < how.states and self._passes_on(k) else f"v{slot} = {value}")
+            lines.append(
+                f"v{slot} = array({value}, order='C')"
+                if k < how.states and self._passes_on(k)
+                else f"v{slot} = {value}"
+            )
         stacks = [(k, r) for k, r in enumerate(how.results) if r.kind == STACK]
         lines += [f"r{k} = {'None' if self.lazy[k] else self._allocated(k, r)}" for k, r in stacks]
         lines.append("for t in range(m - 1, -1, -1):" if how.reverse else "for t in range(m):")
