@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from subtensor.errors import PluginError
+from subtensor.plugins.requirements import misfits, normalise
 
 BACKENDS = "subtensor.backends"
 """The entry point group of plugins that bring a backend."""
@@ -38,6 +39,8 @@ class Source:
     load: Callable[[], object] = field(compare=False, repr=False)
     extras: frozenset[str] = frozenset()
     """Names of the distribution's extras, normalised."""
+    requires: tuple[str, ...] = ()
+    """What the distribution asks for, as its metadata say it."""
 
     def __str__(self) -> str:
         if self.distribution is None:
@@ -52,6 +55,10 @@ class Source:
         mine = {normalise(self.name), normalise(self.distribution or self.name)}
         return setting if names & mine or ("*" in names and not own) else None
 
+    def misfits(self) -> str:
+        """Say what is installed in versions that do not fit this plugin; empty where all do."""
+        return misfits(self.distribution or self.name, self.requires, normalise(self.name), _installed)
+
     @contextmanager
     def blamed_for(self, what: str) -> Iterator[None]:
         """Run the plugin's own code; whatever it raises becomes a ``PluginError`` that says whose code it was.
@@ -62,11 +69,12 @@ class Source:
             yield
         except (Exception, SystemExit) as error:
             message = f"{self} {what}: {type(error).__name__}: {error}"
-            raise PluginError("; ".join(filter(None, (message, self._remedy(error))))) from error
+            remedy = self._remedy(error) if isinstance(error, ModuleNotFoundError) else self.misfits()
+            raise PluginError("; ".join(filter(None, (message, remedy)))) from error
 
-    def _remedy(self, error: BaseException) -> str | None:
-        """Say what to install, where the error is that a module is missing."""
-        if not isinstance(error, ModuleNotFoundError) or error.name is None or self.distribution is None:
+    def _remedy(self, error: ModuleNotFoundError) -> str | None:
+        """Say what to install, where a module is missing."""
+        if error.name is None or self.distribution is None:
             return None
         if error.name.split(".")[0] == re.split(r"[.:]", self.target)[0]:
             return f"the installation of {self.distribution} is incomplete: reinstall it"
@@ -97,11 +105,18 @@ def discover(group: str) -> list[Source]:
                 version=version[0] if version else "(unknown version)",
                 load=point.load,
                 extras=frozenset(map(normalise, extras)),
+                requires=tuple((point.dist.requires if point.dist else None) or ()),
             )
         )
     return sorted(sources, key=lambda source: (source.name, source.distribution or "", source.target))
 
 
-def normalise(name: str) -> str:
-    """Spell a name as packaging tools compare it: ``My_Backend`` and ``my-backend`` are one."""
-    return re.sub(r"[-_.]+", "-", name.strip()).lower()
+def _installed(name: str) -> tuple[str, Iterable[str]] | None:
+    """The version of a distribution, and what it asks for; None where it is not installed."""
+    from importlib import metadata  # noqa: PLC0415  # as above
+
+    try:
+        found = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return None
+    return found.version, found.requires or ()

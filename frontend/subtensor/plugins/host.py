@@ -36,7 +36,7 @@ class PluginInfo:
     """What is known of a plugin.
 
     status: ``loaded``; ``available``, not imported yet; ``blocked`` by ``SUBTENSOR_BLOCK_PLUGINS``; or ``failed``.
-    reason: why it is blocked or has failed; empty otherwise.
+    reason: why it is blocked or has failed; of others, what is installed in versions that it does not admit; or empty.
     """
 
     name: str
@@ -151,6 +151,8 @@ class PluginHost:
             status, reason = "failed", _offered_twice(rivals)
         elif source in self._failures:
             status, reason = "failed", self._failures[source]
+        if status in ("loaded", "available"):
+            reason = source.misfits()
         return kind(source.name, source.distribution, source.version, status, reason)
 
     # Loading
