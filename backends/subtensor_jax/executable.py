@@ -24,6 +24,7 @@ from subtensor.graph.interrupts import deferred_interrupts
 from subtensor.program.linear import Commit, Instruction, Program
 from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Positions, Stage
+from subtensor_jax.heap import give_back_after
 from subtensor_jax.jitting import Jitted, Work, holds_copy
 from subtensor_jax.loops import on_the_host
 from subtensor_jax.packing import Layout, Outputs, layout_of, packed
@@ -56,6 +57,7 @@ class Executable:
         self.last: _Fused | _Split = _Split(self) if must_split(program) else _Fused(self)
         self.quick: dict[Any, tuple[Any, Layout | None, Spare]] = {}
         self.stepper = Stepper(self.last) if isinstance(self.last, _Fused) and self.last.is_quick else None
+        give_back_after(self)
         self.run = self._quick_call() if isinstance(self.last, _Fused) and self.last.is_quick else self._general
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
@@ -112,7 +114,8 @@ class Executable:
                 lengths[f"the value of {leaf or self.binding.made[slot].nodes[slot - self.binding.made[slot].out].label}"] = value.tolist()
         for user, axis, length, _ in key.spans:
             lengths[f"the length of a slice along axis {axis} ({user})"] = length
-        self.shapes.add(lengths)
+        jitted = [self.last.jitted, *(part.jitted for part in self.parts)]
+        self.shapes.add(lengths, sum(j.seconds for j in jitted))
 
     def _repeat(self, i: Instruction, args: Sequence[Any]) -> Sequence[np.ndarray[Any, Any]]:
         """A loop whose body cannot be traced as a whole, iteration by iteration."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -87,7 +88,7 @@ Traced: TypeAlias = Callable[..., tuple[Any, Work]]
 class Jitted:
     """A function of a key, which is hashed, and of arrays, of which the first ones are donated.
 
-    function: called while it is traced; gives the results, and its work.
+    function: called while it is traced; gives the results, and its work. seconds: how long compiling took, in all.
     """
 
     def __init__(self, function: Traced, donated: int = 0) -> None:
@@ -96,6 +97,7 @@ class Jitted:
         self.works: dict[Hashable, Work] = {}
         self.forms: dict[Hashable, tuple[Any, Any]] = {}
         self.ready: dict[Hashable, Any] = {}
+        self.seconds = 0.0
 
     def __call__(self, key: Hashable, *args: Any) -> Any:
         return self.form(key, *args)(*args)
@@ -107,12 +109,14 @@ class Jitted:
 
     def compiled(self, key: Hashable, *args: Any) -> tuple[Any, Any]:
         """The form for new shapes, and what XLA made of it."""
+        start = time.perf_counter()
         divided, undivided = self._forms(key)
         traced = divided.trace(*args)
         shapes = key, *map(_shape, args)
         form = divided if self.works[shapes].divided else undivided
         made = (traced.lower() if form is divided else form.lower(*args)).compile()
         self.ready[shapes] = form
+        self.seconds += time.perf_counter() - start
         return form, made
 
     def _forms(self, key: Hashable) -> tuple[Any, Any]:

@@ -8,8 +8,8 @@ from typing import Any
 
 from subtensor.program.linear import Program
 
-MOST_SHAPES = 20
-"""For how many shapes a function may be compiled before a warning."""
+MOST_SECONDS = 5.0
+"""How long a function may be compiled, after the first time, before a warning."""
 
 
 def _caller_level() -> int:
@@ -24,31 +24,37 @@ def _caller_level() -> int:
 
 
 class RecompilationWarning(UserWarning):
-    """A function was compiled for many shapes; compiling takes far longer than most calls."""
+    """A function is compiled again and again; that takes far longer than most calls."""
 
 
 class ShapeCount:
-    """Counts the shapes that a program was compiled for, and warns once."""
+    """Counts the shapes that a program was compiled for, and warns once it took long."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
         self.seen: list[dict[str, Any]] = []
+        self.first = 0.0
         self.warned = False
 
-    def add(self, lengths: dict[str, Any]) -> None:
-        """Enter what the program was compiled for: lengths and values by what they are called."""
+    def add(self, lengths: dict[str, Any], seconds: float) -> None:
+        """Enter what the program is compiled for next: lengths and values by what they are called.
+
+        seconds: how long it took to compile it for others, so far.
+        """
         if self.warned:
             return
         self.seen.append(lengths)
-        if len(self.seen) <= MOST_SHAPES:
+        if len(self.seen) == 2:
+            self.first = seconds
+        if seconds - self.first <= MOST_SECONDS:
             return
         self.warned = True
         names = dict.fromkeys(name for lengths in self.seen for name in lengths)
         varying = [name for name in names if len({repr(lengths.get(name)) for lengths in self.seen}) > 1]
         warnings.warn(
             f"{self.program.name}: compiled for {len(self.seen)} different shapes; what varies is "
-            f"{', '.join(varying) or 'the shape of an intermediate value'}. Each compilation takes 0.1 s or more: pad "
-            "to a few lengths, or build this function with backend='numpy', which compiles nothing",
+            f"{', '.join(varying) or 'the shape of an intermediate value'}. That took {seconds:.1f} s: pad to a few "
+            "lengths, or build this function with backend='numpy', which compiles nothing",
             RecompilationWarning,
             stacklevel=_caller_level(),
         )

@@ -3,11 +3,14 @@
 import contextlib
 import gc
 import itertools
+import re
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -317,18 +320,42 @@ def test_a_window_that_moves_is_compiled_once():
     assert len(run._execute.last.jitted.ready) == 1
 
 
-def test_many_shapes_get_one_warning_that_names_the_input():
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(), reason="how much memory a process has stands in /proc on Linux"
+)
+def test_a_dropped_function_gives_its_memory_back():
+    def resident():
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    def many_shapes(factor):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RecompilationWarning)
+            x = st.vector("x")
+            f = st.function([x], [(x * factor + 1).sum(), st.sort(x)], backend="jax")
+            for k in range(1, 16):
+                f(np.ones(k))
+
+    many_shapes(2.0)
+    before = resident()
+    many_shapes(3.0)
+    assert (resident() - before) / 15 < 300_000  # 1.5 MB of each shape stayed
+
+
+def test_compiling_again_and_again_gets_one_warning_that_names_the_input(monkeypatch):
+    monkeypatch.setattr("subtensor_jax.shapes.MOST_SECONDS", 0.0)
     ids = st.lvector("ids")
     run = st.function([ids, x], x[ids].sum(), backend="jax", name="lookup")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        for k in range(1, 26):
+        for k in range(1, 6):
             run(np.zeros(k, np.int64), X)
     (warning,) = caught
     assert warning.category is RecompilationWarning
     assert warning.filename == __file__
     text = str(warning.message)
-    assert "lookup: compiled for 21 different shapes" in text
+    assert "lookup: compiled for 3 different shapes" in text
+    assert re.search(r"That took \d+\.\d s", text)
     assert "the length of axis 0 of ids" in text
     assert "of x" not in text
     assert "pad" in text
