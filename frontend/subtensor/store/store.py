@@ -91,6 +91,7 @@ class Store:
         self._journal: Journal | None = None
         self._lock: Lock | None = None
         self.closed = False
+        self._process = os.getpid()
         there = (self.folder / files.MANIFEST).exists()
         if there and mode == "x":
             raise StoreError(f"Store: {self.folder} is a store already; expected none, for mode='x'")
@@ -186,7 +187,7 @@ class Store:
 
     def close(self) -> None:
         """Flush, and let others write. The variables keep their values, and can be read, not written."""
-        if self.closed:
+        if self.closed or self._process != os.getpid():
             return
         with self._keeper.lock:
             try:
@@ -210,6 +211,8 @@ class Store:
         self.close()
 
     def _check_open(self, what: str) -> None:
+        if self._process != os.getpid():
+            raise StoreError(f"{what}: the store {self.folder} was opened before a fork, by the parent; open it here")
         if self.closed:
             raise StoreError(f"{what}: the store {self.folder} is closed; open it again")
 

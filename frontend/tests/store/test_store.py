@@ -2,6 +2,7 @@
 
 import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -91,7 +92,9 @@ def test_any_name(tmp_path, name):
         assert store[name].get_value().tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("value", [3, True, np.zeros((0, 3)), np.arange(5, dtype="uint8"), np.ones((2, 1, 3), "float16")])
+@pytest.mark.parametrize(
+    "value", [3, True, np.zeros((0, 3)), np.arange(5, dtype="uint8"), np.ones((2, 1, 3), "float16")]
+)
 def test_any_value(tmp_path, value):
     with st.Store(tmp_path / "s") as store:
         t = store.shared(value, "t")
@@ -175,8 +178,31 @@ def test_other_backends_are_refused(tmp_path):
     pytest.importorskip("jax")
     with st.Store(tmp_path / "s") as store:
         t, *_ = model(store)
-        with pytest.raises(st.StoreError, match="the value lies in the store .*, where the backend 'jax' cannot write"):
+        with pytest.raises(
+            st.StoreError, match=r"the value lies in the store .*, where the backend 'jax' cannot write"
+        ):
             st.function([], t.sum(), backend="jax")()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork on this system")
+def test_a_fork_does_not_write(tmp_path):
+    program = textwrap.dedent("""
+        import os, sys, subtensor as st
+        with st.Store(sys.argv[1]) as store:
+            x = store.shared(1.0, "x")
+            if not os.fork():
+                try:
+                    x.set_value(2.0)
+                except st.StoreError as error:
+                    assert "was opened before a fork" in str(error)
+                    os._exit(0 if x.get_value() == 1 else 1)
+                os._exit(1)
+            assert os.wait()[1] == 0
+            x.set_value(3.0)
+    """)
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "s")], check=True)
+    with st.Store(tmp_path / "s", "r") as store:
+        assert store["x"].get_value() == 3
 
 
 # --- what does not fit
@@ -188,7 +214,7 @@ def test_what_does_not_fit_is_refused_and_nothing_changes(tmp_path):
     with st.Store(tmp_path / "s") as store:
         new = st.shared(0.0, "new")
         for other in (np.ones((4, 2)), np.ones((3, 2), "float32"), np.ones(3)):
-            with pytest.raises(st.StoreError, match="keep: t in the store .* is float64 of shape"):
+            with pytest.raises(st.StoreError, match=r"keep: t in the store .* is float64 of shape"):
                 store.keep([new, st.shared(other, "t")])
         assert list(store) == ["t"]
         assert not (tmp_path / "s" / "new.npy").exists()
@@ -350,9 +376,23 @@ def test_a_power_failure_is_noticed_where_it_is_not_survived(tmp_path):
     st.Store(tmp_path / "not", as_it_is=True).close()
 
 
+def test_records_of_an_earlier_round_are_not_undone(tmp_path):
+    with st.Store(tmp_path / "s", survives="power") as store:
+        _, updates, step = model(store)
+        step([1])
+        step([2, 3])
+        store.flush()
+        due = values(updates)
+        store._journal.head[journal._DIRTY] = 1  # a step is about to be noted
+        shutil.copytree(tmp_path / "s", tmp_path / "cut")
+    other_boot(tmp_path / "cut")
+    with st.Store(tmp_path / "cut", survives="power") as store:
+        equal({n: store[n].get_value() for n in store}, due)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_power_failure_is_undone_to_the_last_flush(tmp_path, seed):
-    """Of each page of each table the disk has some version since the flush; of the journal, the records that were synced."""
+    """Of each page the disk has some version since the flush; of the journal, the records that were synced."""
     rng = np.random.default_rng(seed)
     t, i = st.shared(st.zeros((4000, 16), dtype="float32"), name="t"), st.lvector("i")
     updates = st.optimizers.adam(((t[i] - 1) ** 2).sum(), t[i])
@@ -462,9 +502,10 @@ def test_growth_that_was_not_finished(tmp_path, stage, monkeypatch):
             raise KeyboardInterrupt
 
         where = {"room": "write_manifest", "manifest": "rewrite_header", "headers": "mapped"}[stage]
-        with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as m:
             m.setattr(files, where, ends)
-            store.grow(group, 9)
+            with pytest.raises(KeyboardInterrupt):
+                store.grow(group, 9)
         shutil.copytree(tmp_path / "s", tmp_path / "cut")
     with st.Store(tmp_path / "cut") as store:
         rows = 6 if stage == "room" else 9
