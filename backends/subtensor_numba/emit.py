@@ -37,7 +37,7 @@ class Fused:
     def __init__(self, program: Program, base: Emitter) -> None:
         self.program, self.base = program, base
         self.types = program.types
-        self.made = {i.out: i for i in program.instructions}
+        self.made = {o: i for i in program.instructions for o in i.outs}
         self.writes = self._row_writes()
         hidden = base.blank.keys()
         candidates = [
@@ -132,7 +132,7 @@ class Fused:
                 stage += 1  # NumPy has the odd turns
             if inside and stage % 2:
                 stage += 1
-            stages[i.out] = stage
+            stages.update((o, stage) for o in i.outs)
             for slot, _ in needs:
                 for root in roots[slot]:
                     readers.setdefault(root, []).append(i.out)
@@ -222,7 +222,7 @@ class FusedEmitter(Emitter):
         for stage in sorted({*(stages[i.out] for i in numpy), *members}):
             for i in numpy:
                 if stages[i.out] == stage:
-                    self.lines.append(f"v{i.out} = {self.expression(i)}")
+                    self.lines.append(self.line(i))
             if stage in members and stage != writing:
                 kernel = Kernel(program, fused.lengths, members[stage], wanted[stage])
                 self.lines += self._call_of(kernel, final=False)

@@ -1,25 +1,38 @@
 """Loops as one Python function each: the body as straight-line code in a ``for``, and outputs allocated once.
 
-What a loop returns is new memory. A state may be written over where nothing else holds its buffer (the program says so);
-its initial value is then copied first.
+What a loop returns is new memory. A state may be written over where nothing else holds its buffer (the program says
+so); its initial value is then copied first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from subtensor.ops.loop import FINAL, LAST, STACK
-from subtensor.program.linear import Instruction
+from subtensor.program.linear import Instruction, Program
 from subtensor.program.loops import Repeat, Result
-
-if TYPE_CHECKING:
-    from subtensor_numpy.emit import Emitter
+from subtensor_numpy.blocks import Memory
 
 
-def loop_function(inner: Emitter, i: Instruction, lazy: Sequence[bool]) -> Callable[..., tuple[Any, ...]]:
+class Inner(Protocol):
+    """What writes a body: an emitter, as far as a loop needs to know it."""
+
+    program: Program
+    memory: Memory
+    space: dict[str, Any]
+    lines: list[str]
+
+    def body(self) -> None:
+        """Write the lines."""
+
+    def slot(self, slot: int) -> str:
+        """The expression for a slot."""
+
+
+def loop_function(inner: Inner, i: Instruction, lazy: Sequence[bool]) -> Callable[..., tuple[Any, ...]]:
     """The function of an instruction's arguments that gives all its results.
 
     inner: an emitter for the body. lazy: for each result, whether only an iteration tells its lengths.
@@ -37,7 +50,7 @@ def loop_function(inner: Emitter, i: Instruction, lazy: Sequence[bool]) -> Calla
 class _Writer:
     """Writes one loop. In it ``v3`` is a slot of the body, ``a3`` an argument, ``r3`` a result."""
 
-    def __init__(self, inner: Emitter, how: Repeat, dtypes: Sequence[str], lazy: Sequence[bool]) -> None:
+    def __init__(self, inner: Inner, how: Repeat, dtypes: Sequence[str], lazy: Sequence[bool]) -> None:
         self.inner = inner
         self.how = how
         self.dtypes = dtypes
@@ -72,13 +85,17 @@ class _Writer:
         how, inner = self.how, self.inner
         inner.body()
         inner.space.update(empty=np.empty, zeros=np.zeros, array=np.array)
-        lines = ["n = int(a0)", f"m = {f'min(n, int(a1))' if how.limited else 'n'}"]
+        lines = ["n = int(a0)", f"m = {'min(n, int(a1))' if how.limited else 'n'}"]
         sequences = [f"a{how.first + k}" for k in range(how.sequences)]
         wrong = " or ".join(["n < 0", *(f"len({s}) != n" for s in sequences)])
         lines += [f"if {wrong}:", "    raise ValueError('a loop over other numbers of elements')"]
         for k, slot in enumerate(range(how.sequences, how.sequences + how.states + how.captured)):
             value = f"a{how.first + slot}"
-            lines.append(f"v{slot} = array({value}, order='C')" if k < how.states and self._passes_on(k) else f"v{slot} = {value}")
+            lines.append(
+                f"v{slot} = array({value}, order='C')"
+                if k < how.states and self._passes_on(k)
+                else f"v{slot} = {value}"
+            )
         stacks = [(k, r) for k, r in enumerate(how.results) if r.kind == STACK]
         lines += [f"r{k} = {'None' if self.lazy[k] else self._allocated(k, r)}" for k, r in stacks]
         lines.append("for t in range(m - 1, -1, -1):" if how.reverse else "for t in range(m):")

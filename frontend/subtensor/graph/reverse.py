@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import GraphError
-from subtensor.graph.nodes import DISCONNECTED, ZERO, Cotangent, Op, Variable, Zero, call, constant_node, toposort_families
+from subtensor.graph.nodes import (
+    DISCONNECTED,
+    ZERO,
+    Cotangent,
+    Op,
+    Variable,
+    Zero,
+    call,
+    constant_node,
+    toposort_families,
+)
 from subtensor.graph.types import is_float
 
 Shortcut = Callable[[Variable, Variable, Callable[[Variable], bool]], "tuple[Variable, Variable] | None"]

@@ -1,9 +1,9 @@
 """The pullback of a loop is a loop in the other direction.
 
-Its states are the cotangents of the states, and a sum for each captured tensor; what it stacks are the cotangents of the
-sequences' elements. It needs values that the body had on the way. Which of them are kept (the *tape*: stacked by the loop
-itself, as anything can be), and which are computed again, is decided here: what is cheap and can be computed from what is
-there is not kept.
+Its states are the cotangents of the states, and a sum for each captured tensor; what it stacks are the cotangents of
+the sequences' elements. It needs values that the body had on the way. Which of them are kept (the *tape*: stacked by
+the loop itself, as anything can be), and which are computed again, is decided here: what is cheap and can be computed
+from what is there is not kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ CHEAP = frozenset({"add", "subtract", "multiply", "neg", "abs", "sign", "less", 
                    "invert", "where", "cast", "maximum", "minimum"})  # fmt: skip
 """What is rather computed again than kept, where its operands are there."""
 
-_MOVES = frozenset({"transpose", "reshape", "expand_dims", "squeeze", "broadcast_to", "fixed_shape", "disconnected_grad"})
+_MOVES = frozenset(
+    {"transpose", "reshape", "expand_dims", "squeeze", "broadcast_to", "fixed_shape", "disconnected_grad"}
+)
 """What only shows elements in another way: never kept; its operand is."""
 
 Seed = tuple[str, Variable, Variable]
@@ -31,8 +33,8 @@ Seed = tuple[str, Variable, Variable]
 
 @dataclass(frozen=True, slots=True)
 class _Reversal:
-    """A loop that pulls back. steps, limit, values: what it runs over. found: cotangents by placeholder of the original:
-    ``(kind, node)`` is a quantity of the loop; others are as they are.
+    """A loop that pulls back. steps, limit, values: what it runs over. found: cotangents by placeholder of the
+    original: ``(kind, node)`` is a quantity of the loop; others are as they are.
     """
 
     call: Call
@@ -125,7 +127,9 @@ def _reversed(forward: Call, seeds: Sequence[Seed]) -> _Reversal:
 
     # lengths of cotangents are those of what they belong to
     roots = [*follow, *(s for s in stacked if isinstance(s, Variable))]
-    like = {place: output for _, place, output in gs} | {carried[s]: s for s in back} | {q: p for p, q in sums.items()}
+    like: dict[Variable, Variable] = {place: output for _, place, output in gs}
+    like.update((carried[s], s) for s in back)
+    like.update((q, p) for p, q in sums.items())
     like |= {place: output for output, _, place in lasts}
     roots = replace(roots, _lengths_of(roots, like))
     roots, tape = _taped(roots, loop.sequences, loop.states, [*like])
