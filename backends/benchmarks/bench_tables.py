@@ -46,7 +46,9 @@ def one_copy(rows, backend):
     rng = np.random.default_rng(0)
     for _ in range(100):
         step(rng.integers(0, rows, BATCH))
-    print(f"{backend}: {peak() - before:.3f} GB beside a table of {rows * WIDTH * 4e-9:.2f} GB, from shared to step 100")
+    print(
+        f"{backend}: {peak() - before:.3f} GB beside a table of {rows * WIDTH * 4e-9:.2f} GB, from shared to step 100"
+    )
 
 
 def checkpoints(rows, backend, folder):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Made(NamedTuple):
-    """One iteration: next states, whether it is the last, the values that results are made of, whether all rules hold."""
+    """One iteration: next states, whether it is the last, what results are made of, whether all rules hold."""
 
     states: tuple[Array, ...]
     stop: Array | None
@@ -73,8 +73,11 @@ def looped(i: Instruction, inner: Binding, around: Surroundings) -> list[Array]:
     steps = _steps(i, sequences, around)
     limit = around.array(i.args[1]) if how.limited else None
     known = isinstance(steps, int)
+    states: Sequence[Array] = ()
+    values: Sequence[Array]
+    lasts: Sequence[Array]
     if how.independent and not how.states and known and steps:
-        states, values = [], _side_by_side(step, sequences, around)
+        values = _side_by_side(step, sequences, around)
         lasts = [v[0 if how.reverse else -1] for v in values]
     elif known and limit is None and not how.stops:
         states, values, lasts = _scanned(how, step, steps, sequences, initial, around)
@@ -158,7 +161,7 @@ def _while(
     around: Surroundings,
 ) -> tuple[Sequence[Array], Sequence[Array], Sequence[Array]]:  # fmt: skip
     kinds = [r.kind for r in how.results if r.kind != FINAL]
-    shaped = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in sequences]
+    shaped = [jax.ShapeDtypeStruct(x.shape[1:], x.dtype) for x in sequences]  # type: ignore[no-untyped-call]
     made = jax.eval_shape(step, shaped, list(initial))
     buffers = tuple(
         lax.full((steps, *v.shape) if kind == STACK else v.shape, 0, v.dtype)

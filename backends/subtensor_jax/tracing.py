@@ -124,7 +124,7 @@ class Trace:
         assert body is not None
 
         def run(arrays: dict[int, Array], numbers: dict[int, Any]) -> tuple[list[Array], Array | None]:
-            trace = Trace(inner, self.lowerings, values=dict(arrays), known=numbers, strict=self.strict)
+            trace = Trace(inner, self.lowerings, values=dict(arrays.items()), known=numbers, strict=self.strict)
             trace.work = self.work
             trace.run(body.instructions)
             ok: Array | None = None

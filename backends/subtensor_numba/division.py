@@ -20,7 +20,7 @@ class Division:
     def __init__(self, program: Program, base: Emitter) -> None:
         self.program, self.base = program, base
         self.types = program.types
-        self.made = {i.out: i for i in program.instructions}
+        self.made = {o: i for i in program.instructions for o in i.outs}
         self.writes = self._row_writes()
         hidden = base.blank.keys()
         candidates = [

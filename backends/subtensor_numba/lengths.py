@@ -32,7 +32,7 @@ class Lengths:
         self, program: Program, candidates: Iterable[Instruction], writes: Sequence[tuple[int, Write]] = ()
     ) -> None:
         self.program = program
-        self.made = {i.out: i for i in program.instructions}
+        self.made = {o: i for i in program.instructions for o in i.outs}
         self.parent: dict[Place, Place] = {}
         self.known: dict[Place, int] = {}
         rest = list(candidates)

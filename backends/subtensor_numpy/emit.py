@@ -142,14 +142,15 @@ class Emitter:
             return self._call(special(name), args, i.params)
         raise Unsupported(name, f"the NumPy backend has no lowering for {name!r}")
 
-    def expression_of_loop(self, i: Instruction, args: Sequence[str]) -> str:
-        """The expression for all results of a loop, as a tuple."""
+    def line(self, i: Instruction) -> str:
+        """The assignment for an instruction."""
+        if i.repeat is None:
+            return f"v{i.out} = {self.expression(i)}"
         assert i.body is not None
-        lazy = (
-            [any(self.program.known(i.args[d]) == UNTOLD for d in r.dims) for r in i.repeat.results] if i.repeat else []
-        )
+        lazy = [any(self.program.known(i.args[d]) == UNTOLD for d in r.dims) for r in i.repeat.results]
         function = loop_function(Emitter(i.body, self.lowerings, part=True), i, lazy)
-        return f"{self.bind('loop', function)}({', '.join(args)})"
+        args = ", ".join(self.slot(a) for a in i.args)
+        return f"{_tuple([f'v{o}' for o in i.outs])} = {self.bind('loop', function)}({args})"
 
     def _room(self, i: Instruction) -> str | None:
         """An array of the workspace for a result, as source that gives None where it is small."""
@@ -192,11 +193,8 @@ class Emitter:
         for item in Grouper(self.memory, self._reads(), kinds).grouped(written):
             if isinstance(item, Group):
                 self.lines += BlockWriter(self, item, self.memory).lines()
-            elif item.repeat is not None:
-                args = [self.slot(a) for a in item.args]
-                self.lines.append(f"{_tuple([f'v{o}' for o in item.outs])} = {self.expression_of_loop(item, args)}")
             else:
-                self.lines.append(f"v{item.out} = {self.expression(item)}")
+                self.lines.append(self.line(item))
 
     def _reads(self) -> dict[int, tuple[int, ...]]:
         """The slots that each instruction reads, also through those for which no line is written."""

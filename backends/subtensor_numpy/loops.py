@@ -1,25 +1,38 @@
 """Loops as one Python function each: the body as straight-line code in a ``for``, and outputs allocated once.
 
-What a loop returns is new memory. A state may be written over where nothing else holds its buffer (the program says so);
-its initial value is then copied first.
+What a loop returns is new memory. A state may be written over where nothing else holds its buffer (the program says
+so); its initial value is then copied first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from subtensor.ops.loop import FINAL, LAST, STACK
-from subtensor.program.linear import Instruction
+from subtensor.program.linear import Instruction, Program
 from subtensor.program.loops import Repeat, Result
-
-if TYPE_CHECKING:
-    from subtensor_numpy.emit import Emitter
+from subtensor_numpy.blocks import Memory
 
 
-def loop_function(inner: Emitter, i: Instruction, lazy: Sequence[bool]) -> Callable[..., tuple[Any, ...]]:
+class Inner(Protocol):
+    """What writes a body: an emitter, as far as a loop needs to know it."""
+
+    program: Program
+    memory: Memory
+    space: dict[str, Any]
+    lines: list[str]
+
+    def body(self) -> None:
+        """Write the lines."""
+
+    def slot(self, slot: int) -> str:
+        """The expression for a slot."""
+
+
+def loop_function(inner: Inner, i: Instruction, lazy: Sequence[bool]) -> Callable[..., tuple[Any, ...]]:
     """The function of an instruction's arguments that gives all its results.
 
     inner: an emitter for the body. lazy: for each result, whether only an iteration tells its lengths.
@@ -37,7 +50,7 @@ def loop_function(inner: Emitter, i: Instruction, lazy: Sequence[bool]) -> Calla
 class _Writer:
     """Writes one loop. In it ``v3`` is a slot of the body, ``a3`` an argument, ``r3`` a result."""
 
-    def __init__(self, inner: Emitter, how: Repeat, dtypes: Sequence[str], lazy: Sequence[bool]) -> None:
+    def __init__(self, inner: Inner, how: Repeat, dtypes: Sequence[str], lazy: Sequence[bool]) -> None:
         self.inner = inner
         self.how = how
         self.dtypes = dtypes

@@ -150,7 +150,11 @@ def loop(instruction: Instruction, lowerings: Mapping[str, Lowering], args: Sequ
     steps = int(args[0])
     count = min(steps, int(args[1])) if how.limited else steps
     end = how.first + how.sequences
-    sequences, states, captured = args[how.first : end], list(args[end : end + how.states]), args[end + how.states : how.taken]
+    sequences, states, captured = (
+        args[how.first : end],
+        list(args[end : end + how.states]),
+        args[end + how.states : how.taken],
+    )
     if steps < 0 or any(len(x) != steps for x in sequences):
         raise ValueError("sequences of other lengths")
     stacks: list[Any] = [None] * len(how.results)

@@ -64,7 +64,9 @@ TensorVariable = Variable
 
 globals().update(_CONSTRUCTORS)
 globals().update({name: f for name, f in _FUNCTIONS.items() if name not in ("eval", "getitem")})
-scan_module = _SimpleNamespace(**{name: _FUNCTIONS[name] for name in ("foldl", "foldr", "map", "reduce", "scan", "until")})
+scan_module = _SimpleNamespace(
+    **{name: _FUNCTIONS[name] for name in ("foldl", "foldr", "map", "reduce", "scan", "until")}
+)
 """Theano's ``theano.scan_module``."""
 
 if TYPE_CHECKING:

@@ -127,9 +127,7 @@ def define(
     joint: Joint | None = None,
 ) -> Op:
     """Make an op and enter it into ``OPS``; a second op of the same name is refused, and a cost that cannot be."""
-    op = Op(
-        name=name, infer=infer, vjp=vjp, expand=expand, check=check, dims=dims, fresh=fresh, cost=cost, joint=joint
-    )
+    op = Op(name=name, infer=infer, vjp=vjp, expand=expand, check=check, dims=dims, fresh=fresh, cost=cost, joint=joint)
     if name in OPS:
         raise GraphError(f"op {name!r} is defined twice; choose another name")
     if cost is not None and (wrong := fault(cost, infer)) is not None:

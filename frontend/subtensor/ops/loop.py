@@ -1,13 +1,14 @@
 """Loops: a sub-graph that is repeated, and what a node says about one.
 
 A ``Loop`` is a recurrence over placeholders: elements of sequences, states, and what does not change. A node of the op
-``scan`` is one quantity of a loop: the values that some node of the body takes, stacked; its last value; or a state when
-all is done. So any value within can be asked for afterwards, as gradients do, and a node depends on no more than the
-quantity does. What several nodes ask of one loop is computed together (``families``).
+``scan`` is one quantity of a loop: the values that some node of the body takes, stacked; its last value; or a state
+when all is done. So any value within can be asked for afterwards, as gradients do, and a node depends on no more than
+the quantity does. What several nodes ask of one loop is computed together (``families``).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,8 +21,8 @@ from subtensor.ops.elementwise import ELEMENTWISE
 from subtensor.ops.shape import length
 
 STACK, LAST, FINAL = "stack", "last", "final"
-"""What a node asks: all values of a body's node, its value in the last iteration (there must be one), or a state's after
-the last one (where there was none: the initial value)."""
+"""What a node asks: all values of a body's node, its value in the last iteration (there must be one), or a state's
+after the last one (where there was none: the initial value)."""
 
 UNTOLD = -1
 """Stands for a length that only an iteration tells."""
@@ -36,11 +37,11 @@ class Loop:
 
     sequences: placeholders for elements along the first axis. states: for what is carried from iteration to iteration;
     following: their next values, in the same order. captured: for what does not change. All nodes of the body are made
-    of these and of constants. stop: a 0-d bool; no iteration follows one in which it is true, and what is stacked is zero
-    from there on. counter: the state that counts iterations, where there is a `stop`. reverse: from the last element to
-    the first. limited: no more iterations than a number that is given, zeros for the others. truncate: over how many
-    iterations, counted from the end, gradients are carried; -1 for all. independent: whether iterations may be made
-    side by side, with the memory that this takes. name, place: for messages.
+    of these and of constants. stop: a 0-d bool; no iteration follows one in which it is true, and what is stacked is
+    zero from there on. counter: the state that counts iterations, where there is a `stop`. reverse: from the last
+    element to the first. limited: no more iterations than a number that is given, zeros for the others. truncate: over
+    how many iterations, counted from the end, gradients are carried; -1 for all. independent: whether iterations may be
+    made side by side, with the memory that this takes. name, place: for messages.
     """
 
     sequences: tuple[Variable, ...] = ()
@@ -110,10 +111,10 @@ class Call:
         return OPS["scan"](*head, *dims, *(self.values[p] for p in places), loop=self.loop, kind=kind, output=output)
 
     def _length(self, output: Variable, axis: int) -> Variable:
-        found = self._told(output, axis)
+        found = self.told(output, axis)
         return constant(UNTOLD, dtype=INDEX) if found is None else found
 
-    def _told(self, node: Variable, axis: int) -> Variable | None:
+    def told(self, node: Variable, axis: int) -> Variable | None:
         """The length of an axis of a body's node, told from outside; None where only an iteration tells."""
         for state, new in zip(self.loop.states, self.loop.following, strict=True):
             if new is node and state in self.values:  # states keep their shapes
@@ -127,7 +128,7 @@ class Call:
         for i in x.inputs:
             at = axis - x.ndim + i.ndim
             if at >= 0 and i.type.shape[at] != 1:
-                part = self._told(i, at)
+                part = self.told(i, at)
                 if part is None:
                     return None
                 told.append(part)
@@ -213,9 +214,47 @@ def joined(members: Sequence[Variable]) -> Call:
     return Call(first.loop, first.steps, {p: values[p] for p in first.loop.places if p in values}, first.limit)
 
 
-def closed(
-    roots: Sequence[Variable], varying: Iterable[Variable]
-) -> tuple[list[Variable], dict[Variable, Variable]]:
+def with_bodies(
+    members: list[Variable], change: Callable[[list[Variable]], list[Variable]], known: dict[Any, Any]
+) -> list[Variable]:
+    """A family with its body changed: `change` takes and gives nodes. The new loop has what its members need, no more.
+
+    known: remembers what has been changed, and what came of it.
+    """
+    if not all(map(is_loop, members)):
+        return members
+    call = joined(members)
+    loop = call.loop
+    outputs = tuple(dict.fromkeys(m.params["output"] for m in members))
+    if (loop, frozenset(outputs)) not in known:
+        places = loop.needed(outputs)
+        states = tuple(s for s in loop.states if s in places)
+        after = dict(zip(loop.states, loop.following, strict=True))
+        roots = [*(after[s] for s in states), *outputs, *([] if loop.stop is None else [loop.stop])]
+        new = change(roots)
+        slim = len(places) == len(loop.places)
+        made = loop
+        if not slim or any(a is not b for a, b in zip(roots, new, strict=True)):
+            made = dataclasses.replace(
+                loop,
+                sequences=tuple(p for p in loop.sequences if p in places),
+                states=states,
+                captured=tuple(p for p in loop.captured if p in places),
+                following=tuple(new[: len(states)]),
+                stop=None if loop.stop is None else new[-1],
+                memo={},
+            )
+        moved = dict(zip(outputs, new[len(states) :], strict=False))
+        known[loop, frozenset(outputs)] = made, moved
+        known[made, frozenset(moved.values())] = made, {v: v for v in moved.values()}
+    made, moved = known[loop, frozenset(outputs)]
+    if made is loop:
+        return members
+    run = Call(made, call.steps, call.values, call.limit)
+    return [run.ask(m.params["kind"], moved[m.params["output"]], dims_of(m)) for m in members]
+
+
+def closed(roots: Sequence[Variable], varying: Iterable[Variable]) -> tuple[list[Variable], dict[Variable, Variable]]:
     """A body made of an open graph: what does not depend on the placeholders `varying` becomes captured.
 
     Returns the new roots, and outer node → placeholder. Constants stay inside, and so
@@ -254,11 +293,16 @@ def map_rows(function: Callable[[Variable], Variable], rows: Variable, dims: Seq
     """``function`` applied to each row of `rows`, stacked: (n, …) to (n, *dims). The rows may be done side by side."""
     row = Input(element_type(rows), name="row")
     output = function(row)
-    known = {v: length(rows, v.params["axis"] + 1) for v in toposort([output]) if v.op is OPS["length"] and v.inputs[0] is row}
+    known = {
+        v: length(rows, v.params["axis"] + 1)
+        for v in toposort([output])
+        if v.op is OPS["length"] and v.inputs[0] is row
+    }
     (output,), captured = closed(replace([output], known), [row])
     if len(dims) != output.ndim:
-        raise GraphError(f"map_rows: {len(dims)} lengths for an output of type {output.type}; expected one for each axis")
+        raise GraphError(
+            f"map_rows: {len(dims)} lengths for an output of type {output.type}; expected one for each axis"
+        )
     loop = Loop((row,), (), tuple(captured.values()), independent=True, name="map_rows", place=output.place)
     values = {row: rows, **{place: value for value, place in captured.items()}}
     return Call(loop, length(rows, 0), values).ask(STACK, output, dims)
-

@@ -1,9 +1,9 @@
 """The pullback of a loop is a loop in the other direction.
 
-Its states are the cotangents of the states, and a sum for each captured tensor; what it stacks are the cotangents of the
-sequences' elements. It needs values that the body had on the way. Which of them are kept (the *tape*: stacked by the loop
-itself, as anything can be), and which are computed again, is decided here: what is cheap and can be computed from what is
-there is not kept.
+Its states are the cotangents of the states, and a sum for each captured tensor; what it stacks are the cotangents of
+the sequences' elements. It needs values that the body had on the way. Which of them are kept (the *tape*: stacked by
+the loop itself, as anything can be), and which are computed again, is decided here: what is cheap and can be computed
+from what is there is not kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ CHEAP = frozenset({"add", "subtract", "multiply", "neg", "abs", "sign", "less", 
                    "invert", "where", "cast", "maximum", "minimum"})  # fmt: skip
 """What is rather computed again than kept, where its operands are there."""
 
-_MOVES = frozenset({"transpose", "reshape", "expand_dims", "squeeze", "broadcast_to", "fixed_shape", "disconnected_grad"})
+_MOVES = frozenset(
+    {"transpose", "reshape", "expand_dims", "squeeze", "broadcast_to", "fixed_shape", "disconnected_grad"}
+)
 """What only shows elements in another way: never kept; its operand is."""
 
 Seed = tuple[str, Variable, Variable]
@@ -31,8 +33,8 @@ Seed = tuple[str, Variable, Variable]
 
 @dataclass(frozen=True, slots=True)
 class _Reversal:
-    """A loop that pulls back. steps, limit, values: what it runs over. found: cotangents by placeholder of the original:
-    ``(kind, node)`` is a quantity of the loop; others are as they are.
+    """A loop that pulls back. steps, limit, values: what it runs over. found: cotangents by placeholder of the
+    original: ``(kind, node)`` is a quantity of the loop; others are as they are.
     """
 
     call: Call
@@ -125,10 +127,13 @@ def _reversed(forward: Call, seeds: Sequence[Seed]) -> _Reversal:
 
     # lengths of cotangents are those of what they belong to
     roots = [*follow, *(s for s in stacked if isinstance(s, Variable))]
-    like = {place: output for _, place, output in gs} | {carried[s]: s for s in back} | {q: p for p, q in sums.items()}
+    like: dict[Variable, Variable] = {place: output for _, place, output in gs}
+    like.update((carried[s], s) for s in back)
+    like.update((q, p) for p, q in sums.items())
     like |= {place: output for output, _, place in lasts}
     roots = replace(roots, _lengths_of(roots, like))
-    roots, tape = _taped(roots, loop.sequences, loop.states, [*like])
+    told = _told(forward, roots, [*like])
+    roots, tape = _taped(roots, loop.sequences, loop.states, [*like], told)
     roots = replace(roots, forward.outside(roots))
     inside = [*loop.sequences, *loop.states]
     taken = set(toposort(roots))
@@ -181,18 +186,37 @@ def _lengths_of(roots: Sequence[Variable], like: Mapping[Variable, Variable]) ->
     return {v: length(like[v.inputs[0]], v.params["axis"]) for v in measured}
 
 
+def _told(forward: Call, roots: Sequence[Variable], backward: Sequence[Variable]) -> dict[Variable, Variable]:
+    """Lengths of values of the body that are known outside of the loop."""
+    turned = set(backward)
+    told: dict[Variable, Variable] = {}
+    for node in toposort(roots):
+        if any(i in turned for i in node.inputs):
+            turned.add(node)
+        elif node.op is OPS["length"]:
+            found = forward.told(node.inputs[0], node.params["axis"])
+            if found is not None:
+                told[node] = found
+    return told
+
+
 def _taped(
-    roots: Sequence[Variable], sequences: Sequence[Variable], states: Sequence[Variable], backward: Sequence[Variable]
+    roots: Sequence[Variable],
+    sequences: Sequence[Variable],
+    states: Sequence[Variable],
+    backward: Sequence[Variable],
+    told: Mapping[Variable, Variable],
 ) -> tuple[list[Variable], dict[Variable, Variable]]:
     """`roots` in which values of the body are placeholders where they are kept: body node → placeholder.
 
-    sequences, states: the placeholders of the body. backward: those of the other direction.
+    sequences, states: the placeholders of the body. backward: those of the other direction. told: what is known without,
+    and how it is.
     """
     order = toposort(roots)
     leaves = {*sequences, *states}
     varies, turned = set(leaves), set(backward)
     for node in order:
-        if node.op is OPS["length"] and node.inputs[0] in leaves:
+        if node in told:
             continue  # the same in all iterations
         if any(i in turned for i in node.inputs):
             turned.add(node)
@@ -211,7 +235,7 @@ def _taped(
         else:
             kept.add(node)
     tape: dict[Variable, Variable] = {v: Input(v.type, name=v.name) for v in order if v in kept and v not in leaves}
-    return replace(roots, tape), tape
+    return replace(roots, {**told, **tape}), tape
 
 
 def _is_light(node: Variable) -> bool:

@@ -1,8 +1,8 @@
 """The op ``scan``: one quantity of a loop (see ``subtensor.ops.loop``).
 
 ``scan(steps, [limit], *dims, *values; loop, kind, output)``. steps: 0-d int64. limit: 0-d int64, for a loop that is
-limited. dims: lengths of one value, int64 scalars, where what is asked for is stacked or last. values: sequences, initial
-states and what does not change, as far as the quantity needs them.
+limited. dims: lengths of one value, int64 scalars, where what is asked for is stacked or last. values: sequences,
+initial states and what does not change, as far as the quantity needs them.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def _check_counts(counts: Sequence[Argument], loop: Loop) -> None:
             raise DTypeError(f"{loop.label}: the number of steps, {count.label}, is {count.type}; expected {INDEX}[]")
         if count.known is not None and int(count.known) < 0:
             raise DomainError(
-                f"{loop.label}: n_steps is {int(count.known)}; expected 0 or more: to go through a sequence from its end, "
-                "use go_backwards=True"
+                f"{loop.label}: n_steps is {int(count.known)}; expected 0 or more: to go through a sequence "
+                "from its end, use go_backwards=True"
             )
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
-
-import numpy as np
 
 from subtensor.errors import DTypeError, FunctionError, ShapeError, UpdateError, counted
 from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.nodes import OPS, Constant, Input, Variable, call, replace, toposort
 from subtensor.graph.operators import public, publish
-from subtensor.graph.shared import SharedVariable
-from subtensor.graph.types import INDEX, TensorType, is_integer
+from subtensor.graph.shared import SharedVariable, default_updates
+from subtensor.graph.types import INDEX, TensorType, is_float, is_integer
 from subtensor.ops.elementwise import cast
 from subtensor.ops.loop import FINAL, STACK, Call, Loop, closed, element_type
 from subtensor.ops.shape import fixed_shape, length
@@ -102,22 +101,22 @@ def scan(
     """A loop: `fn` builds the graph of one iteration, and is called once.
 
     fn: takes elements of the sequences (each with its taps in order), then earlier outputs (likewise), then the
-    non-sequences. Returns outputs: a node or a list; and, in any order, updates (a dict or pairs of shared variables and
-    new values) and a condition, ``until(c)``, to stop after an iteration.
+    non-sequences. Returns outputs: a node or a list; and, in any order, updates (a dict or pairs of shared variables
+    and new values) and a condition, ``until(c)``, to stop after an iteration.
     sequences: tensors that are gone through along their first axis, all of one length, or dicts of `input` and `taps`
     (``[-1, 0]``: the element before, and the iteration's own).
     outputs_info: for each output, None where earlier values are not looked at; a node, the value before the first
-    iteration; or a dict of `initial` and `taps`: with other taps than ``[-1]``, `initial` has a first axis with the values
-    before the first iteration, the latest last. A Python float is of ``config.floatX``.
+    iteration; or a dict of `initial` and `taps`: with other taps than ``[-1]``, `initial` has a first axis with the
+    values before the first iteration, the latest last. A Python float is of ``config.floatX``.
     non_sequences: passed on as they are. What else the body uses is found.
     n_steps: how many iterations, an int or an integer scalar; sequences may be longer. truncate_gradient: over how many
     iterations, from the end, gradients are carried; -1 for all. go_backwards: from the sequences' ends; outputs come in
-    the order of the iterations. strict: refuse shared variables that are used and not listed. mode, profile and allow_gc
-    are accepted for programs written for the peers, and have no effect.
+    the order of the iterations. strict: refuse shared variables that are used and not listed. mode, profile and
+    allow_gc are accepted for programs written for the peers, and have no effect.
 
     Returns ``(outputs, updates)``: outputs with a first axis for the iterations (a node where there is one, None where
-    there is none), and what shared variables are afterwards. Raises ShapeError, DTypeError, DomainError, UpdateError and
-    FunctionError, naming the loop.
+    there is none), and what shared variables are afterwards. Raises ShapeError, DTypeError, DomainError, UpdateError
+    and FunctionError, naming the loop.
     """
     return _scanned(
         fn, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, go_backwards, name, strict, return_list
@@ -137,6 +136,7 @@ def _scanned(
     # what the body is called with
     values: dict[Variable, Variable] = {}
     elements: list[Variable] = []
+    place: Variable
     longest = max((s.span for s in given), default=0) if n_steps is None else None
     for s in given:
         for tap in s.taps:
@@ -152,24 +152,25 @@ def _scanned(
     outputs, pairs, condition = _returned(fn(*elements, *seen, *others), where)
     if infos and len(infos) != len(outputs):
         raise FunctionError(
-            f"{where}: the body returns {counted(len(outputs), 'output')}; outputs_info has {len(infos)}; expected one each"
+            f"{where}: the body returns {counted(len(outputs), 'output')}; outputs_info has {len(infos)}; "
+            "expected one each"
         )
     infos = infos or [_Recurrent(None, ()) for _ in outputs]
     states = states or [[] for _ in outputs]
 
     # what is carried
     following: dict[Variable, Variable] = {}
-    for k, (o, carried) in enumerate(zip(infos, states, strict=True)):
-        following.update(zip(carried[:-1], carried[1:], strict=True))
+    for k, carried in enumerate(states):
+        following.update(pairwise(carried))
         if carried:
             following[carried[-1]] = outputs[k]
     shared = _updates(outputs, pairs, condition, where)
-    for s, (place, new) in shared.items():
-        values[place], following[place] = s, new
+    for variable, (place, new) in shared.items():
+        values[place], following[place] = variable, new
     if strict:
         _refuse_unlisted([*following.values(), *outputs], [*others, *values, *shared], where)
     renamed: dict[Variable, Variable] = {v: v for v in others}  # made outside, whatever they are made of
-    renamed.update((s, place) for s, (place, _) in shared.items())
+    renamed.update((variable, place) for variable, (place, _) in shared.items())
     renamed.update(_widened(infos, states, outputs, values, following))
     counter = Input(TensorType(INDEX), name="iteration") if condition is not None else None
     if counter is not None:
@@ -177,22 +178,21 @@ def _scanned(
         following[counter] = call("add", counter, constant(1, dtype=INDEX))
 
     # the body, closed
-    carried_ = list(following)
+    states_before = list(following)
     roots = [*following.values(), *outputs, *([] if condition is None else [condition])]
     roots = replace(roots, renamed)
-    carried_ = [renamed.get(s, s) for s in carried_]
-    elements = [renamed.get(e, e) for e in elements]
-    varying = [*elements, *carried_]
+    places = [renamed.get(p, p) for p in states_before]
+    varying = [*elements, *places]
     roots = replace(roots, _outer_lengths(roots, elements, values))
     roots, captured = closed(roots, varying)
     values.update((place, value) for value, place in captured.items())
-    new = [_kept(s, f, where, k, states) for k, (s, f) in enumerate(zip(carried_, roots, strict=False))]
-    outputs = roots[len(carried_) : len(carried_) + len(outputs)]
+    kept = [_kept(p, f, where) for p, f in zip(places, roots, strict=False)]
+    outputs = roots[len(places) : len(places) + len(outputs)]
     probe = Input(TensorType(INDEX))
     loop = Loop(
-        sequences=tuple(elements), states=tuple(carried_), captured=tuple(captured.values()), following=tuple(new),
-        stop=None if condition is None else roots[-1], counter=counter, truncate=_truncation(truncate, where), name=name,
-        place=probe.place,
+        sequences=tuple(elements), states=tuple(places), captured=tuple(captured.values()), following=tuple(kept),
+        stop=None if condition is None else roots[-1], counter=counter, truncate=_truncation(truncate, where),
+        name=name, place=probe.place,
     )  # fmt: skip
     run = Call(loop, steps, values)
     stacked = [run.ask(STACK, o) for o in outputs]
@@ -257,10 +257,12 @@ def _recurrent(given: Any, where: str) -> _Recurrent:
             taps = _taps(given["taps"], f"{where}: an output")
         given = given.get("initial")
         if given is None and taps:
-            raise FunctionError(f"{where}: taps={list(taps)} of an output without 'initial'; expected the values before")
+            raise FunctionError(
+                f"{where}: taps={list(taps)} of an output without 'initial'; expected the values before"
+            )
     if given is None:
         return _Recurrent(None, ())
-    taps = (-1,) if not taps else taps
+    taps = taps or (-1,)
     if max(taps) >= 0:
         raise FunctionError(f"{where}: taps={list(taps)} of an output; expected negative ones, for earlier values")
     initial = as_tensor(given)
@@ -299,7 +301,7 @@ def _count(s: _Sequence) -> Variable:
 
 
 def _shifted(s: _Sequence, tap: int, steps: Variable, longest: int | None, backwards: bool) -> Variable:
-    """The elements that iterations see at a tap, one for each. longest: of all spans, where these decide on the steps."""
+    """The elements that iterations see at a tap, one for each. longest: of all spans, where they decide."""
     x = s.node[::-1] if backwards else s.node
     start = max(*s.taps, 0) - tap if backwards else s.lead + tap
     if s.span == longest:
@@ -317,7 +319,7 @@ def _states(o: _Recurrent, values: dict[Variable, Variable], where: str) -> list
     """Placeholders for the values that are carried of an output, earliest first."""
     if o.initial is None:
         return []
-    places = []
+    places: list[Variable] = []
     for tap in range(-o.depth, 0):
         value = o.initial if o.alone else o.initial[o.depth + tap]
         place = Input(value.type, name=f"{o.initial.name or 'state'}[t{tap:+d}]")
@@ -330,7 +332,7 @@ def _states(o: _Recurrent, values: dict[Variable, Variable], where: str) -> list
 
 
 def _is_node(value: Any) -> bool:
-    return isinstance(value, Variable | np.ndarray | np.generic | bool | int | float)
+    return isinstance(value, Variable | bool | int | float) or (hasattr(value, "dtype") and hasattr(value, "shape"))
 
 
 def _is_outputs(value: Any) -> bool:
@@ -388,12 +390,12 @@ def _updates(
             raise UpdateError(f"{where}: the body updates {s!r}; expected shared variables")
         if s in found:
             raise UpdateError(f"{where}: the body updates {s.label} twice; expected one new value for each")
-        found[s] = (Input(s.type, name=s.name), as_tensor(value) if not is_weak(value) else constant(value, dtype=s.dtype))
+        found[s] = (
+            Input(s.type, name=s.name),
+            as_tensor(value) if not is_weak(value) else constant(value, dtype=s.dtype),
+        )
     roots = [*outputs, *(new for _, new in found.values()), *([] if condition is None else [condition])]
-    for s in toposort(roots):
-        default = getattr(s, "default_update", None)
-        if isinstance(s, SharedVariable) and s not in found and default is not None:
-            found[s] = (Input(s.type, name=s.name), default)
+    found.update((s, (Input(s.type, name=s.name), new)) for s, new in default_updates(roots, found))
     return found
 
 
@@ -402,8 +404,8 @@ def _refuse_unlisted(roots: Sequence[Variable], listed: Sequence[Variable], wher
     for v in toposort(roots, stop=known.__contains__):
         if isinstance(v, SharedVariable) and v not in known:
             raise FunctionError(
-                f"{where}: with strict=True, the body uses {v.label}, which is not among the sequences and non_sequences; "
-                "list it, or leave strict out"
+                f"{where}: with strict=True, the body uses {v.label}, which is not among the sequences and "
+                "non_sequences; list it, or leave strict out"
             )
 
 
@@ -414,13 +416,12 @@ def _widened(
     infos: Sequence[_Recurrent], states: Sequence[Sequence[Variable]], outputs: Sequence[Variable],
     values: dict[Variable, Variable], following: dict[Variable, Variable],
 ) -> dict[Variable, Variable]:  # fmt: skip
-    """States that began as Python numbers, in the dtype of what the body returns: placeholder → the one that replaces it."""
+    """States that began as Python numbers, in the dtype of what the body returns: old placeholder → new."""
     renamed: dict[Variable, Variable] = {}
     for o, carried, output in zip(infos, states, outputs, strict=True):
         if not o.weak or not carried or output.dtype == carried[0].dtype:
             continue
-        kinds = {"b": 0, "u": 1, "i": 1, "f": 2}
-        if kinds[np.dtype(output.dtype).kind] < kinds[np.dtype(carried[0].dtype).kind]:
+        if _kind(output.dtype) < _kind(carried[0].dtype):
             continue
         for place in carried:
             new = Input(TensorType(output.dtype, place.type.shape), name=place.name)
@@ -429,12 +430,17 @@ def _widened(
     return renamed
 
 
-def _kept(state: Variable, new: Variable, where: str, k: int, states: Sequence[Sequence[Variable]]) -> Variable:
+def _kind(dtype: str) -> int:
+    """Bools, integers, floats: a number of one goes into those after it."""
+    return is_integer(dtype) + 2 * is_float(dtype)
+
+
+def _kept(state: Variable, new: Variable, where: str) -> Variable:
     """The next value of a state, with the promise that it has the state's shape."""
     if new.dtype != state.dtype or new.ndim != state.ndim:
         raise DTypeError(
-            f"{where}: the state {state.label} begins as {state.type}, and the body, at {new.place}, makes it {new.type}, "
-            f"{new.label}; expected the same: cast the initial value or what is returned, for instance with "
+            f"{where}: the state {state.label} begins as {state.type}, and the body, at {new.place}, makes it "
+            f"{new.type}, {new.label}; expected the same: cast the initial value or what is returned, for instance with "
             f".astype('{state.dtype}')"
         )
     for axis, (have, got) in enumerate(zip(state.type.shape, new.type.shape, strict=True)):

@@ -37,8 +37,8 @@ def diagnose(
 ) -> list[Value] | None:
     """Raise the error that the frontend defines for this call, if it defines one; nothing is changed.
 
-    evaluate: computes one instruction on NumPy arrays; a loop gives a tuple. Returns the outputs, or None where something
-    fails of which the frontend knows nothing.
+    evaluate: computes one instruction on NumPy arrays; a loop gives a tuple. Returns the outputs, or None where
+    something fails of which the frontend knows nothing.
     """
     leaves = [*program.inputs, *program.shared, *program.constants]
     known = [*inputs, *state, *(c.data for c in program.constants)]

@@ -53,8 +53,8 @@ class Instruction:
     """``slots[out] = op(*slots[args], **params)``.
 
     overwrites: position in `args` of a buffer that may be destroyed to hold the result, or None.
-    node: the graph node, for error messages. more: for a loop, the nodes of further results, which are in the slots after
-    `out`. repeat, body: how a loop repeats the program of its body.
+    node: the graph node, for error messages. more: for a loop, the nodes of further results, which are in the slots
+    after `out`. repeat, body: how a loop repeats the program of its body.
     """
 
     op: Op
@@ -390,8 +390,8 @@ def build(
 ) -> Program:
     """The program that computes `outputs` and commits `updates`, in the ops that a backend runs.
 
-    states: for the body of a loop, those of the inputs that are states, whose next values are the first outputs; outputs
-    may then share memory with each other and with inputs.
+    states: for the body of a loop, those of the inputs that are states, whose next values are the first outputs;
+    outputs may then share memory with each other and with inputs.
     Raises MissingInputError for an input of the graph that is not among `inputs`, and Unsupported for an op that the
     backend cannot run.
     """

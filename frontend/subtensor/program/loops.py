@@ -13,9 +13,9 @@ from subtensor.ops.loop import FINAL, Loop, dims_of, joined
 class Result:
     """One result of a loop.
 
-    kind: ``stack``, ``last`` or ``final``. output: which output of the body; for ``final``, also the number of the state.
-    dims: positions, among the instruction's arguments, of the lengths of one value; 0-d int64, where -1 stands for what
-    only an iteration tells.
+    kind: ``stack``, ``last`` or ``final``. output: which output of the body; for ``final``, also the number of the
+    state. dims: positions, among the instruction's arguments, of the lengths of one value; 0-d int64, where -1 stands
+    for what only an iteration tells.
     """
 
     kind: str
@@ -28,12 +28,12 @@ class Repeat:
     """How an instruction repeats its body.
 
     The instruction's arguments: the number of elements; where it is `limited`, the number of iterations, which is not
-    larger; then `sequences` tensors with a first axis for the elements, `states` initial values, `captured` tensors, and
-    lengths. The body's inputs: elements, states, captured. Its outputs: the next states; where it `stops`, whether this
-    iteration is the last, a 0-d bool; then what results are made of.
+    larger; then `sequences` tensors with a first axis for the elements, `states` initial values, `captured` tensors,
+    and lengths. The body's inputs: elements, states, captured. Its outputs: the next states; where it `stops`, whether
+    this iteration is the last, a 0-d bool; then what results are made of.
 
-    reverse: from the last element to the first. independent: iterations may be made side by side. What is stacked is zero
-    where there was no iteration.
+    reverse: from the last element to the first. independent: iterations may be made side by side. What is stacked is
+    zero where there was no iteration.
     """
 
     loop: Loop
@@ -61,7 +61,7 @@ class Repeat:
 
 
 def repeated(members: Sequence[Variable]) -> tuple[Repeat, list[Variable], list[Variable], list[Variable]]:
-    """What a family of loop nodes is as one instruction: how it repeats, its arguments, the body's inputs and outputs."""
+    """What a family of loop nodes is as one instruction: how it repeats, arguments, the body's inputs and outputs."""
     call = joined(members)
     loop = call.loop
     present = set(call.values)

@@ -13,6 +13,7 @@ _TITLES = {
     "subsets": "Reads and writes",
     "lift": "Reads lifted through what computes",
     "masks": "Masks",
+    "loops": "Loops",
     "stable": "Stable forms",
 }
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from subtensor.errors import FunctionError, GraphError
-from subtensor.graph.nodes import Variable, rebuild, toposort
+from subtensor.graph.nodes import Variable, rebuild, toposort, toposort_families
+from subtensor.ops.loop import families, is_loop, with_bodies
 
 KEEPS = ("value", "rounding", "finite", "stabilize")
 """What a rule may keep, strictest first.
@@ -35,11 +36,12 @@ class Rewrite:
     name: unique. rule: gives the replacement of a node, or None where it does not apply. keeps: one of ``KEEPS``.
     tags: for switching groups on and off. heads: names of the ops that the rule is tried on; empty for all. equation,
     when: the rule and its condition, for people. counted: whether `rule` takes a second argument, which tells how often
-    a node is used in the graph. last: whether it waits until no other rule fits.
+    a node is used in the graph. last: whether it waits until no other rule fits. joint: whether `rule` takes, and
+    gives, a list of nodes that are computed together (``Op.joint``), before the nodes are looked at one by one.
     """
 
     name: str
-    rule: Callable[..., Variable | None]
+    rule: Callable[..., Any]
     keeps: str = "value"
     tags: frozenset[str] = frozenset()
     heads: frozenset[str] = frozenset()
@@ -47,6 +49,7 @@ class Rewrite:
     when: str = ""
     counted: bool = False
     last: bool = False
+    joint: bool = False
 
     def words(self) -> frozenset[str]:
         """What the rule answers to in ``function(rewrites=...)``."""
@@ -56,7 +59,7 @@ class Rewrite:
 RULES: dict[str, Rewrite] = {}
 """The built-in rules by name, in the order in which they are tried."""
 
-MOST_PASSES = 4
+MOST_PASSES = 8
 MOST_STEPS = 1000
 """How often one node may be rewritten before the engine calls it a loop."""
 
@@ -71,12 +74,13 @@ def enter(rule: Rewrite) -> Rewrite:
 
 def rule(
     name: str, equation: str, heads: Iterable[str], *, keeps: str = "value", tags: Iterable[str] = (), when: str = "",
-    counted: bool = False, last: bool = False,
-) -> Callable[[Callable[..., Variable | None]], Rewrite]:  # fmt: skip
+    counted: bool = False, last: bool = False, joint: bool = False,
+) -> Callable[[Callable[..., Any]], Rewrite]:  # fmt: skip
     """Make a function of a node into a built-in rule: ``@rule("name", "left = right", heads=["op"])``."""
 
-    def make(function: Callable[..., Variable | None]) -> Rewrite:
-        return enter(Rewrite(name, function, keeps, frozenset(tags), frozenset(heads), equation, when, counted, last))
+    def make(function: Callable[..., Any]) -> Rewrite:
+        groups = frozenset(tags), frozenset(heads)
+        return enter(Rewrite(name, function, keeps, *groups, equation, when, counted, last, joint))
 
     return make
 
@@ -96,6 +100,7 @@ class Selection:
 
     rules: tuple[Rewrite, ...]
     _by_op: dict[str, tuple[Rewrite, ...]] = field(default_factory=dict, compare=False, repr=False)
+    bodies: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def of(choice: Any, extra: Iterable[Rewrite] = ()) -> Selection:
@@ -125,7 +130,7 @@ class Selection:
         """The rules that may fit a node of an op, in order."""
         found = self._by_op.get(name)
         if found is None:
-            found = tuple(r for r in self.rules if not r.heads or name in r.heads)
+            found = tuple(r for r in self.rules if (not r.heads or name in r.heads) and not r.joint)
             self._by_op[name] = found
         return found
 
@@ -150,7 +155,8 @@ def rewrite(outputs: Sequence[Variable], selection: Selection, trace: list[Step]
 def _passes(outputs: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
     result = outputs
     for _ in range(MOST_PASSES):
-        before, result = result, _pass(result, selection, trace)
+        before = result
+        result = _pass(_families(result, selection, trace), selection, trace)
         if all(a is b for a, b in zip(before, result, strict=True)):
             break
     return result
@@ -203,6 +209,51 @@ def _pass(outputs: Sequence[Variable], selection: Selection, trace: list[Step] |
         depth[simpler] = max(steps, depth.get(simpler, 0))
         stack.append(simpler)  # then this node again
     return [new[o] for o in outputs]
+
+
+def _families(outputs: Sequence[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
+    """`outputs` with the bodies of loops rewritten, and the rules applied that take what is computed together."""
+    order, found = toposort_families(outputs)
+    if not found:
+        return list(outputs)
+    new: dict[Variable, Variable] = {}
+    for node in order:
+        if node in new:
+            continue
+        if node not in found:
+            new[node] = rebuild(node, [new[i] for i in node.inputs]) if node.op is not None else node
+            continue
+        members = found[node]
+        made = [rebuild(m, [new[i] for i in m.inputs]) for m in members]
+        new.update(zip(members, _family(made, selection, trace), strict=True))
+    return [new[o] for o in outputs]
+
+
+def _family(members: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
+    """What takes the place of each member of a family."""
+    rules = [r for r in selection.rules if r.joint]
+    result: list[Variable] | None
+    for _ in range(MOST_STEPS):
+        members = with_bodies(members, lambda roots: _passes(roots, selection, trace), selection.bodies)
+        if not all(m.op is not None and m.op.joint is not None for m in members):
+            return members
+        for r in rules:
+            result = r.rule(members)
+            if result is not None:
+                break
+        else:
+            return members
+        for before, after in zip(members, result, strict=True):
+            if (before.dtype, before.ndim) != (after.dtype, after.ndim):
+                raise GraphError(
+                    f"rewrite {r.name!r} turned {before!r} into {after!r}, which has another dtype or rank"
+                )
+        if trace is not None:
+            trace.append(Step(r.name, members[0], result[0]))
+        members, done = [m for m in result if is_loop(m)], result
+        if len(members) < len(done) or len(families(members)) != 1:  # no longer one computation
+            return done
+    return members
 
 
 def _uses(outputs: Sequence[Variable]) -> dict[Variable, int]:

@@ -17,6 +17,7 @@ ELSEWHERE = {
     "clone": "test_peers_programs.py",
     "clone_replace": "test_peers_programs.py",
     "eval": "test_graph.py",
+    **dict.fromkeys(("foldl", "foldr", "map", "reduce", "scan", "until"), "test_scan.py"),
     "ndim": "returns a Python int: test_graph.py",
 }
 

@@ -5,6 +5,7 @@ Names of cases are names of rules; the rules written as equations make their cas
 
 import numpy as np
 from hypothesis import strategies as hs
+from rewrite_cases_loops import LOOP_CASES
 
 import subtensor as st
 from subtensor.graph.nodes import OPS
@@ -917,5 +918,6 @@ def _equation_case(name):
     return build
 
 
+CASES.update(LOOP_CASES)
 for _name in EQUATIONS:
     CASES[_name] = _equation_case(_name)
