@@ -152,6 +152,7 @@ class Variable(Operators["Variable"]):
     name: str | None
     roots: tuple[Any, ...]
     """What ``graph.lengths`` has found of each axis; empty before it has found anything."""
+    _place: tuple[CodeType, int] | None
 
     def __init__(
         self,
