@@ -12,6 +12,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import jax.scipy.special as jax_special
 import numpy as np
 from jax import lax
 
@@ -49,6 +50,13 @@ ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
     "gammaln": arithmetic.gammaln,
     "digamma": arithmetic.digamma,
     "polygamma": arithmetic.polygamma,
+    "erfcx": jax_special.erfcx,
+    "ndtri": jax_special.ndtri,
+    "gammainc": spread(lax.igamma),
+    "gammaincc": spread(lax.igammac),
+    "betainc": spread(lax.betainc),
+    "i0e": lax.bessel_i0e,
+    "i1e": lax.bessel_i1e,
     "floor": lax.floor,
     "ceil": lax.ceil,
     "trunc": arithmetic.truncate,
@@ -154,6 +162,9 @@ def matmul(a: Array, b: Array) -> Array:
 
 def einsum(a: Array, b: Array, spec: str) -> Array:
     """A binary contraction."""
+    left, right = spec.partition("->")[0].split(",")
+    if any(letter in right and a.shape[i] != b.shape[right.index(letter)] for i, letter in enumerate(left)):
+        raise ValueError(f"einsum: {spec} of shapes {a.shape} and {b.shape}")  # jnp would repeat an axis of length 1
     if a.dtype == bool:
         return lax.gt(_counted(partial(jnp.einsum, spec), a, b), np.int32(0))
     short = _short_axis(a, b, spec)

@@ -75,7 +75,10 @@ ELEMENTWISE = frozenset({*UFUNCS, "where", "cast", "spread_rows"} - {"matmul"})
 NEVER_IN_PLACE = ("neg",)
 """NumPy 2.4 gives wrong values where ``negative`` writes over a strided argument."""
 
-SCIPY = ("erf", "erfc", "erfinv", "gammaln", "digamma", "polygamma")
+SCIPY = (
+    "erf", "erfc", "erfcx", "erfinv", "ndtri", "gammaln", "digamma", "polygamma", "gammainc", "gammaincc", "betainc",
+    "i0e", "i1e",
+)  # fmt: skip
 """Ops that ``scipy.special`` computes; it is imported when one is first compiled."""
 
 
@@ -162,11 +165,21 @@ def stack(*xs: Array) -> Array:
 
 def einsum(a: Array, b: Array, spec: str) -> Any:
     """A binary contraction: a matrix product where it is one, which is much faster."""
+    for i, j in _shared_axes(spec):
+        if a.shape[i] != b.shape[j]:  # NumPy would repeat an axis of length 1
+            raise ValueError(f"einsum: {spec} of shapes {a.shape} and {b.shape}")
     plan = _as_matmul(spec)
     if plan is not None and a.dtype.kind == "f":
         flip_a, flip_b = plan
         return np.matmul(a.T if flip_a else a, b.T if flip_b else b)
     return np.asarray(np.einsum(spec, a, b))
+
+
+@cache
+def _shared_axes(spec: str) -> tuple[tuple[int, int], ...]:
+    """The axes of both operands that have one label."""
+    a, b = spec.partition("->")[0].split(",")
+    return tuple((i, b.index(letter)) for i, letter in enumerate(a) if letter in b)
 
 
 @cache

@@ -36,7 +36,15 @@ SAME_NAME = """
     trunc rint invert add subtract multiply divide floor_divide mod power maximum minimum arctan2 less less_equal equal
     left_shift right_shift where matmul transpose
 """
-OF_SCIPY = "erf erfc erfinv gammaln digamma polygamma"
+OF_SCIPY = "erf erfc erfcx erfinv ndtri gammaln digamma polygamma gammainc gammaincc betainc i0e i1e"
+
+
+def einsum(a: Array, b: Array, spec: str) -> Array:
+    """NumPy's, which would stretch an axis of length 1 to the length that its label has elsewhere: here an error."""
+    left, right = spec.partition("->")[0].split(",")
+    if any(letter in right and n != b.shape[right.index(letter)] for letter, n in zip(left, a.shape, strict=True)):
+        raise ValueError(f"einsum: {spec} of shapes {a.shape} and {b.shape}")
+    return np.einsum(spec, a, b)
 
 
 def sum_to(g: Array, *dims: Array) -> Array:
@@ -106,7 +114,7 @@ LOWERINGS: dict[str, Lowering] = {
     "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
     "stack": lambda *xs: np.stack(xs),
     "arange": lambda start, stop, step: np.arange(start, stop, step, dtype=start.dtype),
-    "einsum": lambda a, b, spec: np.einsum(spec, a, b),
+    "einsum": einsum,
     "sum": lambda x, axes: np.sum(x, axis=axes),
     "prod": lambda x, axes: np.prod(x, axis=axes),
     "max": lambda x, axes: np.max(x, axis=axes),

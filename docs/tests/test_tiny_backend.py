@@ -75,7 +75,7 @@ grid = rng.normal(size=(3, 4, 2))
 
 UNARY_FLOAT = (
     "exp expm1 log log1p sqrt sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh floor ceil trunc "
-    "rint erf erfc erfinv gammaln digamma"
+    "rint erf erfc erfcx erfinv ndtri gammaln digamma i0e i1e"
 )
 CASES = [
     *((f"{n}-{d}", op(n), [a]) for n in UNARY_FLOAT.split() for d, a in floats.items()),
@@ -93,6 +93,8 @@ CASES = [
     *((f"{n}-{d}", op(n), [a[:, None], a]) for n in ("and", "or", "xor") for d, a in (integers | bools).items()),
     *((f"{n}-{d}", op(n), [a[:, None], a[:4]]) for n in ("left_shift", "right_shift") for d, a in integers.items()),
     ("polygamma", op("polygamma"), [np.array([[1.0], [2.0], [3.0]]), np.array([0.5, 1.5, 20.0])]),
+    *((n, op(n), [np.array([[0.5], [2.5]]), np.array([0.0, 1.5, 20.0])]) for n in ("gammainc", "gammaincc")),
+    ("betainc", op("betainc"), [np.array([[0.5], [2.5]]), np.array(1.5), np.array([0.0, 0.25, 1.0])]),
     ("where", op("where"), [np.array([[True], [False]]), np.arange(3.0), np.float64(7)]),
     *(
         (f"cast-{d}-{to}", op("cast", dtype=to), [np.array([0, 1, 3], d)])

@@ -6,6 +6,8 @@ exception that NumPy or Python would raise there, so ``except IndexError`` and `
 
 from __future__ import annotations
 
+import numpy as np
+
 
 class SubtensorError(Exception):
     """Base of all errors of this library."""
@@ -13,6 +15,10 @@ class SubtensorError(Exception):
 
 class ShapeError(SubtensorError, ValueError):
     """Shapes do not fit together."""
+
+
+class AxisError(ShapeError, np.exceptions.AxisError):
+    """An axis that a tensor has not, or that is named twice; NumPy's error of this name too, so also an IndexError."""
 
 
 class DTypeError(SubtensorError, TypeError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -24,20 +26,29 @@ from subtensor.errors import (
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.indexing import Slice
-from subtensor.graph.nodes import Input, Variable, checked_name, describe, replace, toposort
+from subtensor.graph.nodes import (
+    Constant,
+    Input,
+    Variable,
+    checked_name,
+    describe,
+    mentioned,
+    replace,
+    toposort,
+)
 from subtensor.graph.operators import public
 from subtensor.graph.shared import SharedVariable, default_updates
 from subtensor.graph.types import can_cast
 from subtensor.look.drawing import draw
 from subtensor.look.explain import Explanation, explanation, warn_of_whole_tables
 from subtensor.ops.elementwise import same_kind
-from subtensor.ops.shape import fixed_shape, inverse_permutation
+from subtensor.ops.shape import fixed_shape, inverse_permutation, length, lengths
 from subtensor.ops.subtensor import get_op, is_write
 from subtensor.ops.views import VIEWS
 from subtensor.program.arguments import REQUIRED, In, Parameter
 from subtensor.program.calling import caller
 from subtensor.program.contract import Backend, Executable
-from subtensor.program.diagnosis import diagnose
+from subtensor.program.diagnosis import diagnose, unexpanded
 from subtensor.program.linear import Program, build
 from subtensor.program.lowered import checked_lowerings
 from subtensor.program.stepping import Ahead, Failed, Here, Runner, joined
@@ -272,11 +283,11 @@ class Function:
         inputs = [p.variable for p in self._parameters]
         operations = {*reference.operations, *plugins.lowerings("numpy")}
         try:
-            program = build(self.name, inputs, outputs, updates, operations, "numpy")
+            program = unexpanded(self.name, inputs, outputs, updates)
         except Unsupported:  # an op that only another backend runs
             return
         state = [s.cell.read() for s in program.shared]
-        diagnose(program, [np.asarray(a) for a in args], state, reference.evaluate)
+        diagnose(program, [np.asarray(a) for a in args], state, reference.evaluate, operations)
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         parameters = self._parameters
@@ -368,15 +379,16 @@ def function(
 ) -> Function:
     """Compile a graph.
 
-    inputs: input nodes or ``In`` objects, in the order of the arguments. outputs: None, a node, a list or tuple, or a
-    dict of nodes: the call returns the like. updates: pairs (shared variable, new value), or a dict; all are applied at
-    once after the outputs are computed. givens: pairs (node, replacement), or a dict: replaced in the graph first, all
-    at once, intermediate nodes included. backend: its name; ``config.backend`` by default. on_unused_input: ``raise``
-    (default), ``warn`` or ``ignore``. allow_input_downcast: True lets arguments lose precision, False not even Python
-    floats. rewrites: True, False, or names and tags of rewrites to use (see ``docs/rewrites.md``). no_default_updates:
-    True, or a list of the shared variables whose ``default_update`` is not to be made; all others that the function
-    reads are, unless `updates` has another one for them. mode and accept_inplace are accepted for programs written for
-    the peers and have no effect.
+    inputs: input nodes or ``In`` objects, in the order of the arguments; also nodes computed from others, such as a
+    subset ``table[ids]``: what is given takes their place, and what they were computed from is not needed. outputs:
+    None, a node, a list or tuple, or a dict of nodes: the call returns the like. updates: pairs (shared variable, new
+    value), or a dict; all are applied at once after the outputs are computed. givens: pairs (node, replacement), or a
+    dict: replaced in the graph first, all at once, intermediate nodes included. backend: its name; ``config.backend``
+    by default. on_unused_input: ``raise`` (default), ``warn`` or ``ignore``. allow_input_downcast: True lets arguments
+    lose precision, False not even Python floats. rewrites: True, False, or names and tags of rewrites to use (see
+    ``docs/rewrites.md``). no_default_updates: True, or a list of the shared variables whose ``default_update`` is not
+    to be made; all others that the function reads are, unless `updates` has another one for them. mode and
+    accept_inplace are accepted for programs written for the peers and have no effect.
 
     Raises FunctionError and its kin while building: MissingInputError, UnusedInputError, UpdateError.
     """
@@ -385,6 +397,13 @@ def function(
     nodes, pack = _output_form(outputs)
     pairs = _update_pairs(updates, label)
     replacements = _given_pairs(givens, label)
+    specs, cuts = _cut(specs)
+    if cuts:
+        given = list(replacements.values())
+        replaced = replace([*nodes, *(e for _, e in pairs), *given], cuts)
+        nodes, rest = replaced[: len(nodes)], replaced[len(nodes) :]
+        pairs = [(s, e) for (s, _), e in zip(pairs, rest[: len(pairs)], strict=True)]
+        replacements = dict(zip(replacements, rest[len(pairs) :], strict=True))
     if replacements:
         replaced = replace([*nodes, *(e for _, e in pairs)], replacements)
         nodes = replaced[: len(nodes)]
@@ -459,6 +478,8 @@ def _defaults(
 def _input_specs(inputs: Any, label: str) -> list[In]:
     if isinstance(inputs, Variable | In):
         raise FunctionError(f"{label}: inputs must be a list; write [{inputs!r}]")
+    if isinstance(inputs, AbstractSet | Mapping):
+        raise FunctionError(f"{label}: inputs are a {type(inputs).__name__}; expected a list, which has an order")
     specs = [i if isinstance(i, In) else In(i) for i in inputs]
     seen: set[Variable] = set()
     for s in specs:
@@ -467,12 +488,31 @@ def _input_specs(inputs: Any, label: str) -> list[In]:
                 f"{label}: {s.variable!r} is shared and cannot be an input; its value is read at each call. "
                 "To replace it, use givens"
             )
-        if not isinstance(s.variable, Input):
+        if isinstance(s.variable, Constant) or not isinstance(s.variable, Variable):
             raise FunctionError(f"{label}: {s.variable!r} is not an input; expected st.vector() and its like")
         if s.variable in seen:
             raise FunctionError(f"{label}: the input {s.variable.label} is listed twice")
         seen.add(s.variable)
     return specs
+
+
+def _cut(specs: list[In]) -> tuple[list[In], dict[Variable, Variable]]:
+    """The specs over inputs alone, and what stands for the computed nodes among them, and for their lengths."""
+    listed = {s.variable for s in specs}
+    cuts: dict[Variable, Variable] = {}
+    result = []
+    for spec in specs:
+        node = spec.variable
+        if not isinstance(node, Input):
+            place = Input(node.type, name=node.label)
+            cuts[node] = place
+            for axis, d in enumerate(lengths(node)):
+                if d.op is not None and d.op.name == "length" and d.inputs[0] not in listed:
+                    cuts[d] = length(place, axis)
+            spec = copy.copy(spec)  # noqa: PLW2901  # what the caller made stays as it is
+            spec.variable = place
+        result.append(spec)
+    return result, cuts
 
 
 def _output_form(outputs: Any) -> tuple[list[Variable], Callable[[tuple[Any, ...]], Any]]:
@@ -620,6 +660,7 @@ def _check_unused(specs: Sequence[In], outputs: Sequence[Variable], action: str,
     if action == "ignore":
         return
     used = set(toposort(outputs))
+    used |= mentioned(used)
     unused = [s.variable.label for s in specs if s.variable not in used]
     if not unused:
         return
@@ -649,9 +690,14 @@ def clone(output: Any, replace: Any = None) -> Any:
 
 @public
 def eval_(variable: Variable, inputs_to_values: Mapping[Variable, Any] | None = None, **options: Any) -> Any:
-    """The value of a node, given those of its inputs; compiled anew at each call."""
+    """The value of a node, given those of its inputs, by node or by name; compiled anew at each call.
+
+    Also given may be shared variables, instead of whose values others are taken, and computed nodes.
+    """
     given = dict(inputs_to_values or {})
     by_name: dict[Any, Variable] = {v.name: v for v in toposort([variable]) if v.op is None and v.name is not None}
     nodes = [by_name.get(k, k) for k in given]
-    run = function(nodes, variable, **{"on_unused_input": "ignore", "allow_input_downcast": None, **options})
+    instead: dict[Variable, Variable] = {v: Input(v.type, name=v.label) for v in nodes if isinstance(v, SharedVariable)}
+    settings = {"on_unused_input": "ignore", "allow_input_downcast": None, "givens": instead, **options}
+    run = function([instead.get(v, v) for v in nodes], variable, **settings)
     return run(*given.values())

@@ -29,13 +29,15 @@ def verify_grad(
     rel_tol: float | None = None,
     mode: Any = None,
     backend: str | None = None,
-    **_: Any,
+    cast_to_output_type: bool = False,
+    no_debug_ref: bool = True,
 ) -> None:
     """Compare the gradient of ``fun(*inputs)``, projected on random directions, with central differences at `pt`.
 
     fun: from nodes to a node. pt: float arrays, one for each argument. n_tests: how many random projections. rng: a
     ``numpy.random.Generator`` or ``RandomState``; seeded if None. eps: the step; abs_tol, rel_tol: what may differ; all
-    chosen by dtype if None. Raises GradientError saying which argument and element differ most.
+    chosen by dtype if None. out_type, mode, cast_to_output_type and no_debug_ref are accepted for programs written for
+    the peers and have no effect. Raises GradientError saying which argument and element differ most.
     """
     points = [np.array(p) for p in pt]
     for i, p in enumerate(points):

@@ -10,6 +10,7 @@ from subtensor.graph.indexing import At, Index, Ref, Slice
 from subtensor.graph.nodes import (
     DISCONNECTED,
     OPS,
+    UNWRITTEN,
     ZERO,
     Argument,
     Constant,
@@ -53,6 +54,7 @@ __all__ = [
     "NO_LOWERINGS",
     "OPS",
     "SPEC_VERSION",
+    "UNWRITTEN",
     "VIEWS",
     "ZERO",
     "Argument",

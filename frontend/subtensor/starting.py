@@ -64,7 +64,7 @@ def shared(
     dtype: Any = None,
     strict: bool = False,  # accepted, without effect
     allow_downcast: bool | None = None,  # as above
-    broadcastable: Sequence[bool] | None = None,  # as above
+    broadcastable: Sequence[bool] | None = None,
 ) -> SharedVariable:
     """A variable with a value that lives between calls.
 
@@ -76,14 +76,20 @@ def shared(
     value may be an expression, such as ``st.zeros((n, d))``: the variable starts with its value, computed by the
     backend that first uses it, in the place where the variable lives. One that reads shared variables is computed now.
 
-    dtype: converts the value; a Python float alone is ``config.floatX``. strict, allow_downcast and broadcastable are
-    accepted for programs written for the peers and have no effect. Raises DTypeError for values that are no numbers,
-    and for arrays handed over that are read-only or not contiguous; MissingInputError for expressions of inputs.
+    dtype: converts the value; a Python float alone is ``config.floatX``. broadcastable: of each axis, whether its
+    length is 1, which is checked. strict and allow_downcast are accepted for programs written for the peers and have no
+    effect. Raises DTypeError for values that are no numbers, and for arrays handed over that are read-only or not
+    contiguous; ShapeError for values that do not fit; MissingInputError for expressions of inputs.
     """
     if isinstance(value, Variable):
         e = value if dtype is None else cast(value, dtype)
-        return started(e, name, shape)
-    return values.shared(value, name, borrow, shape, dtype)
+        made = started(e, name, shape)
+    else:
+        made = values.shared(value, name, borrow, shape, dtype)
+    if broadcastable is not None:
+        ones = [1 if b else None for b in broadcastable]
+        check_static_shape(f"shared: {name or 'the variable'}, as broadcastable says,", made.cell.shape, ones)
+    return made
 
 
 def started(expression: Variable, name: str | None, shape: Sequence[int | None] | None = None) -> SharedVariable:

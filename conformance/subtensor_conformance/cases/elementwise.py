@@ -53,6 +53,10 @@ UNARY: dict[str, tuple[float, tuple[Number, ...]]] = {
 SPECIAL: dict[str, tuple[float, tuple[Number, ...]]] = {
     "erf": (8, (0.5, -0.25, 2.0, 0.0, INF, -INF, NAN)),
     "erfc": (64, (0.5, -0.25, 2.0, 0.0, INF, -INF, NAN)),
+    "erfcx": (64, (0.5, -0.25, 2.0, 30.0, 1e5, 0.0, INF, NAN)),
+    "ndtri": (64, (0.5, 0.25, 0.9375, 0.0, 1.0, 2.0, NAN)),
+    "i0e": (64, (0.5, -0.25, 7.0, -30.5, 700.0, 0.0, NAN)),
+    "i1e": (64, (0.5, -0.25, 7.0, -30.5, 700.0, 0.0, NAN)),
     "erfinv": (64, (0.5, -0.25, 0.9375, 0.0, 1.0, -1.0, NAN)),
     "gammaln": (64, (0.5, 4.25, 7.0, 30.5, -0.5, -3.25, 0.0, -1.0, INF, -INF, NAN)),
     "digamma": (64, (0.5, 4.25, 7.0, 30.5, -0.25, -3.25, 0.0, -0.0, -1.0, INF, NAN)),
@@ -220,6 +224,21 @@ def _choices() -> Iterator[Case]:
     )
     x = value("float64", [-3.0, 0.5, 9.0, 2.0])
     yield Case("elementwise/clip", (given("x", x),), outputs=("st.clip(x, -1, 2)",), calls=(Call((x,)),))
+    for dtype in ("float64", "float32"):
+        x, a = value(dtype, [0.0, 0.5, 2.25, 30.5]), value(dtype, [[0.5], [4.25]])
+        y = value(dtype, [0.0, 0.25, 0.9375, 1.0])
+        for name, args, sources in (
+            ("gammainc", {"a": a, "x": x}, ("st.gammainc(a, x)", "st.gammaincc(a, x)")),
+            ("betainc", {"a": a, "y": y}, ("st.betainc(a, 2.5, y)", "st.betainc(3.0, a, y)")),
+        ):
+            yield Case(
+                f"elementwise/{name}/{dtype}/values",
+                inputs=tuple(given(n, v) for n, v in args.items()),
+                outputs=sources,
+                calls=(Call(tuple(args.values())),),
+                capability="special_functions",
+                ulps=512,
+            )
     x = value("float64", [0.5, 4.25, 20.5])
     for n in (1, 2):
         yield Case(

@@ -109,6 +109,29 @@ def _at_the_call() -> Iterator[Case]:
         "x[:1].set(y)",
         ("ShapeError", "axis 1 of the indexed part of x is 3"),
     )
+    row = array("float64", (1, 3), 1)
+    for name, source in (("ij,ij->i", "st.einsum('ij,ij->i', x, y)"), ("ij,kj->ki", "st.einsum('ij,kj->ki', x, y)")):
+        other = row if name == "ij,ij->i" else array("float64", (2, 1), 1)  # of length 1, which does not broadcast here
+        yield _call(
+            f"shape/einsum-of-one/{name[:5]}",
+            {"x": (m23, m23), "y": (m23, other)},
+            source,
+            ("ShapeError", "1 in y; expected equal"),
+        )
+    cube, turned = array("float64", (2, 3, 4), 1), array("float64", (2, 4, 3), 1)
+    yield _call(
+        "shape/tensordot",
+        {"x": (cube, cube), "y": (cube, turned)},
+        "st.tensordot(x, y, [[1, 2], [1, 2]])",
+        ("ShapeError", "tensordot: axis 1 of x is 3, axis 1 of y is 4"),
+    )
+    classes, wrong = value("int64", [0, 2]), value("int64", [0, 3])
+    yield _call(
+        "bounds/one-hot",
+        {"x": (classes, wrong)},
+        "st.one_hot(x, 3)",
+        ("BoundsError", "one_hot(x): index 3 at position (1,) of x is out of bounds for axis 1 of one_hot(x)"),
+    )
     i2, i3 = value("int64", [0, 1]), value("int64", [0, 1, 0])
     yield _call(
         "shape/index-arrays",
@@ -161,7 +184,8 @@ def _at_build() -> Iterator[Case]:
         ("subtract-bools", "(x > 0) - (x > 0)", ("DTypeError", "subtract")),
         ("float-shift", "x << 1", ("DTypeError", "left_shift")),
         ("float-into-int", "i[:1].set(0.5)", ("DTypeError", "astype")),
-        ("axis", "x.sum(axis=2)", ("ShapeError", "axis 2")),
+        ("axis", "x.sum(axis=2)", ("AxisError", "axis 2")),
+        ("float-bound", "x[0.5:]", ("DTypeError", "is not a slice bound")),
         ("missing-input", "x + st.dvector('nowhere').sum()", ("MissingInputError", "needs the input nowhere")),
     ):
         yield Case(

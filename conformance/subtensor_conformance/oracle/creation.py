@@ -66,6 +66,15 @@ def eye(n: Any, m: Any = None, k: int = 0, dtype: str = "float64") -> Node:
     return apply(run, (as_node(n), as_node(n if m is None else m)), ("eye", k, dtype))
 
 
+@public("one_hot")
+def one_hot(x: Any, n: int) -> Node:
+    def run(x: Array) -> Array:
+        places = [int(v) + n if v < 0 else int(v) for v in x.data]
+        return Array("float64", (*x.shape, n), tuple(float(p == k) for p in places for k in range(n)))
+
+    return apply(run, (as_node(x),), ("one_hot", n))
+
+
 @public("tril")
 def tril(x: Any, k: int = 0) -> Node:
     return apply(

@@ -7,7 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 from subtensor_conformance.oracle.nodes import FUNCTIONS, Node, apply, as_node, cast, public, together
-from subtensor_conformance.oracle.special import digamma, erfinv, gammaln, polygamma
+from subtensor_conformance.oracle.special import (
+    betainc,
+    digamma,
+    erfcx,
+    erfinv,
+    gammainc,
+    gammaincc,
+    gammaln,
+    ndtri,
+    polygamma,
+    scaled_bessel,
+)
 from subtensor_conformance.oracle.values import Array, broadcast, float_of, into, is_float, stretched
 
 NAN, INF = math.nan, math.inf
@@ -79,6 +90,10 @@ FLOAT: dict[str, Callable[[float], float]] = {
     "erf": total(math.erf),
     "erfc": total(math.erfc),
     "erfinv": total(erfinv),
+    "erfcx": total(erfcx),
+    "ndtri": total(ndtri),
+    "i0e": total(scaled_bessel(0)),
+    "i1e": total(scaled_bessel(1)),
     "gammaln": total(gammaln),
     "digamma": total(digamma),
     "rint": _signed(round),
@@ -283,3 +298,19 @@ def polygamma_(n: Any, x: Any) -> Node:
         return Array(x.dtype, x.shape, tuple(into(x.dtype, total(lambda v: polygamma(order, v))(v)) for v in x.data))
 
     return apply(run, (as_node(x),), ("polygamma", order))
+
+
+def _several(name: str, function: Callable[..., float]) -> None:
+    """Enter an elementwise function of several floats."""
+
+    def run(*xs: Array) -> Array:
+        xs = tuple(cast(x, float_of(x.dtype)) for x in xs)
+        shape = broadcast(*(x.shape for x in xs))
+        rows = zip(*(stretched(x, shape).data for x in xs), strict=True)
+        return Array(xs[0].dtype, shape, tuple(into(xs[0].dtype, total(function)(*row)) for row in rows))
+
+    FUNCTIONS[name] = lambda *xs: together(run, xs, name)
+
+
+for _name, _h in (("gammainc", gammainc), ("gammaincc", gammaincc), ("betainc", betainc)):
+    _several(_name, _h)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from subtensor.errors import GradientError, ShapeError
@@ -27,6 +28,8 @@ def listed(wrt: Any) -> tuple[list[Variable], Any]:
 
 def nodes_of(what: str, given: Any) -> list[Variable]:
     """A node or some nodes as a list. Raises GradientError for anything else."""
+    if isinstance(given, AbstractSet):
+        raise GradientError(f"{what} is a set, which has no order; expected a list")
     nodes = list(given) if isinstance(given, Iterable) and not isinstance(given, Variable) else [given]
     for node in nodes:
         if not isinstance(node, Variable):

@@ -12,6 +12,8 @@ from subtensor.graph.constants import as_tensor
 from subtensor.graph.nodes import (
     Variable,
     call,
+    leaves,
+    mention,
 )
 from subtensor.graph.reverse import pullback
 from subtensor.graph.types import is_float
@@ -21,11 +23,11 @@ from subtensor.ops.shape import length, lengths, reshape
 
 def jacobian(
     expression: Any, wrt: Any, consider_constant: Sequence[Variable] | None = None, disconnected_inputs: str = "raise",
-    **_: Any,
+    vectorize: bool = False,
 ) -> Any:  # fmt: skip
     """The matrix of derivatives: shape ``(*expression.shape, *wrt.shape)`` for each node of `wrt`.
 
-    The rows are computed one after another, by one pullback each.
+    The rows are computed one after another, by one pullback each, whatever `vectorize`, of the peers', says.
     """
     expression = as_tensor(expression)
     if not is_float(expression.dtype):
@@ -51,6 +53,7 @@ def jacobian(
         if expression.ndim > 1:
             rows = reshape(rows, [*lengths(expression), *lengths(node)])
         results.append(rows)
+        mention(rows, leaves([expression, *nodes]))
     return wrap(results)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from subtensor.calculus.arguments import nodes_of, paired, summed, value_of
 from subtensor.calculus.grad import grad
-from subtensor.errors import DisconnectedInputError
+from subtensor.errors import DisconnectedInputError, GradientError
 from subtensor.graph.nodes import (
     DISCONNECTED,
     Input,
@@ -30,15 +30,29 @@ def Lop(
     return grad(None, wrt, consider_constant, disconnected_inputs, False, summed(outputs, points))
 
 
-def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise", **_: Any) -> Any:
+def Rop(
+    f: Any,
+    wrt: Any,
+    eval_points: Any,
+    disconnected_outputs: str = "raise",
+    return_disconnected: str = "zero",
+    use_op_rop_implementation: bool = False,
+) -> Any:
     """The Jacobian of f with respect to `wrt` times the column vector `eval_points`: forward mode.
 
     A pullback is linear in its cotangent, so pulling back through it gives the derivative the other way round. Returns
-    nodes of f's form and shapes; zeros where f does not depend on `wrt`, unless disconnected_outputs is ``raise``.
+    nodes of f's form and shapes; zeros where f does not depend on `wrt`, or None where return_disconnected is ``none``,
+    unless disconnected_outputs is ``raise``. use_op_rop_implementation is accepted for programs written for the peers
+    and has no effect.
     """
+    if disconnected_outputs not in ("raise", "ignore") or return_disconnected not in ("zero", "none", "disconnected"):
+        raise GradientError(
+            f"Rop: disconnected_outputs={disconnected_outputs!r}, return_disconnected={return_disconnected!r}; "
+            "expected 'raise' or 'ignore', and 'zero', 'none' or 'disconnected'"
+        )
     inputs, points = paired(wrt, eval_points, "Rop")
     outputs = nodes_of("Rop: f", f)
-    results: list[Variable] = []
+    results: list[Any] = []
     for output in outputs:
         u = Input(output.type, name="u")
         parts = pullback({output: u}, inputs)
@@ -49,6 +63,9 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
         if not seeds and all(part is DISCONNECTED for part in parts) and disconnected_outputs == "raise":
             names = ", ".join(i.label for i in inputs)
             raise DisconnectedInputError(f"Rop: {output.label} does not depend on {names} differentiably")
+        if all(part is DISCONNECTED for part in parts) and return_disconnected != "zero":
+            results.append(None if return_disconnected == "none" else DISCONNECTED)
+            continue
         (tangent,) = pullback(seeds, [u]) if seeds else (DISCONNECTED,)
         value = zeros_of(output) if isinstance(tangent, Zero) else tangent
         # linear in u: only its shape can be left in the result, and the output has the same one
@@ -56,11 +73,16 @@ def Rop(f: Any, wrt: Any, eval_points: Any, disconnected_outputs: str = "raise",
     return results[0] if isinstance(f, Variable) else results
 
 
-def hessian_vector_product(cost: Any, wrt: Any, p: Any, **_: Any) -> Any:
-    """The Hessian of a scalar with respect to `wrt` times p, without the Hessian; p has `wrt`'s form and shapes."""
+def hessian_vector_product(
+    cost: Any, wrt: Any, p: Any, consider_constant: Sequence[Variable] | None = None, disconnected_inputs: str = "raise"
+) -> Any:
+    """The Hessian of a scalar with respect to `wrt` times p, without the Hessian; p has `wrt`'s form and shapes.
+
+    consider_constant, disconnected_inputs: as in ``grad``.
+    """
     nodes, points = paired(wrt, p, "hessian_vector_product")
-    gradients = grad(cost, nodes, add_names=False)
-    product = pullback(summed(gradients, points), nodes)
+    gradients = grad(cost, nodes, consider_constant, disconnected_inputs, add_names=False)
+    product = pullback(summed(gradients, points), nodes, consider_constant or ())
     results = [value_of(part, node) for part, node in zip(product, nodes, strict=True)]
     return results[0] if isinstance(wrt, Variable) else results
 

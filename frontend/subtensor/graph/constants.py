@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.errors import DTypeError
+from subtensor.errors import DTypeError, ShapeError, counted
 from subtensor.graph.config import config
 from subtensor.graph.nodes import Array, Constant, Variable, constant_node
 from subtensor.graph.operators import FUNCTIONS
-from subtensor.graph.types import INDEX, PyScalar, as_dtype, result_dtype, scalar_array
+from subtensor.graph.types import INDEX, PyScalar, Shape, as_dtype, result_dtype, scalar_array
 
 
 def is_weak(value: object) -> bool:
@@ -25,6 +25,8 @@ def default_dtype(value: PyScalar) -> str:
 
 def number_array(value: Any, where: str, dtype: Any = None) -> Array:
     """`value` as a NumPy array of bools, integers or floats; raises DTypeError for anything else."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise DTypeError(f"{where}: {shorten(value)} is a masked array, whose mask would be lost; use .filled(…)")
     try:
         array = np.asarray(value, dtype)
     except (ValueError, OverflowError) as error:  # ragged lists; integers beyond every dtype
@@ -41,7 +43,8 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
     """A constant node. value: anything ``numpy.asarray`` takes, copied; constants are interned by value and name.
 
     A Python float becomes ``config.floatX`` where `dtype` is not given. ndim pads the shape with leading ones.
-    Raises DTypeError for dtypes outside bool, integers and floats.
+    Raises DTypeError for dtypes outside bool, integers and floats, ShapeError for more axes than `ndim` of which the
+    first are not of length 1.
     """
     if isinstance(value, Constant):
         if dtype is None and ndim is None and name is None:
@@ -59,14 +62,28 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
                 array = array.astype(config.floatX)
         array = array.astype(as_dtype(dtype if dtype is not None else array.dtype), copy=False)
     if ndim is not None:
-        if array.ndim > ndim:
-            raise DTypeError(f"constant: the value has {array.ndim} dimensions; expected at most ndim={ndim}")
-        array = array.reshape((1,) * (ndim - array.ndim) + array.shape)
+        extra = _surplus("constant", "the value", array.shape, ndim)
+        array = array.reshape(array.shape[extra:] if extra > 0 else (1,) * -extra + array.shape)
     return constant_node(array, name)
 
 
+def _surplus(where: str, label: str, shape: Shape, ndim: int) -> int:
+    """How many leading axes of length 1 to take off for `ndim` axes; negative where some are missing."""
+    extra = len(shape) - ndim
+    if any(d != 1 for d in shape[: max(extra, 0)]):
+        raise ShapeError(
+            f"{where}: {label} has {counted(len(shape), 'axis')}, of which the first are not known to have length 1; "
+            f"expected at most ndim={ndim}"
+        )
+    return extra
+
+
 def as_tensor(value: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Variable:
-    """`value` as a node: a variable as it is, a sequence holding variables stacked, anything else a constant."""
+    """`value` as a node: a variable as it is, a sequence holding variables stacked, anything else a constant.
+
+    ndim: the number of axes; leading ones of length 1 are put in or taken off. Raises ShapeError where more axes are
+    there, DTypeError for what are no numbers.
+    """
     if isinstance(value, Variable):
         result = value
     elif isinstance(value, list | tuple) and any(_holds_variable(v) for v in value):
@@ -76,7 +93,8 @@ def as_tensor(value: Any, name: str | None = None, ndim: int | None = None, dtyp
     if dtype is not None:
         result = FUNCTIONS["cast"](result, dtype)
     if ndim is not None and result.ndim != ndim:
-        result = FUNCTIONS["expand_dims"](result, tuple(range(ndim - result.ndim)))
+        extra = _surplus("as_tensor", result.label, result.type.shape, ndim)
+        result = FUNCTIONS["squeeze" if extra > 0 else "expand_dims"](result, tuple(range(abs(extra))))
     if name is not None and result.name is None:
         result.name = name
     return result

@@ -10,13 +10,14 @@ result where the first stood if they are adjacent, else in front: NumPy's rule. 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from subtensor.errors import BoundsError, DomainError, IndexingError, counted
+from subtensor.errors import BoundsError, DomainError, DTypeError, IndexingError, counted
 from subtensor.graph.constants import as_tensor, shorten
 from subtensor.graph.nodes import Argument, Array, Constant, Variable
 from subtensor.graph.types import Dim, Shape, broadcast_shapes, is_integer
@@ -202,7 +203,7 @@ def parse(key: Any, ndim: int, what: str) -> list[Entry]:
 
     Slices come back with ints, 0-d integer nodes or None as bounds; everything that selects positions comes back as
     an integer node or a mask. Raises IndexingError, naming `what`, for floats, strings, a second ``...`` and too many
-    indices.
+    indices, and DTypeError for bounds of slices that are no integers.
     """
     items = list(key) if isinstance(key, tuple) else [key]
     entries: list[Entry] = []
@@ -257,7 +258,10 @@ def _positions(item: Any, what: str) -> Variable | Mask:
     try:
         node = as_tensor(item)
     except (TypeError, ValueError) as error:
-        raise _refuse(item, what) from error
+        try:
+            node = as_tensor(operator.index(item))
+        except TypeError:
+            raise _refuse(item, what) from error
     if node.dtype == "bool":
         return Mask(node)
     if not is_integer(node.dtype):
@@ -278,12 +282,12 @@ def _bound(bound: Any, what: str) -> int | Variable | None:
         return None
     if isinstance(bound, Variable):
         if bound.ndim or not is_integer(bound.dtype):
-            raise IndexingError(f"{what}: {bound!r} is not a slice bound; expected an integer scalar")
+            raise DTypeError(f"{what}: {bound!r} is not a slice bound; expected an integer scalar")
         return int(bound.data) if isinstance(bound, Constant) else bound
     try:
-        return int(bound.__index__())
-    except (AttributeError, TypeError):
-        raise IndexingError(f"{what}: {bound!r} is not a slice bound; expected an integer, None or a scalar") from None
+        return operator.index(bound)
+    except TypeError:
+        raise DTypeError(f"{what}: {bound!r} is not a slice bound; expected an integer, None or a scalar") from None
 
 
 # --- run-time checks: one wording for every backend
@@ -318,12 +322,14 @@ def check_positions(index: Index, x: Argument, inputs: Sequence[Argument]) -> No
 
 
 def out_of_bounds(
-    subset: str, table: str, axis: int, size: int, label: str, values: Array, wrong: Array
+    subset: str, table: str, axis: int, size: int, label: str, values: Array, wrong: Array, *, from_zero: bool = False
 ) -> BoundsError:
     """The error for the first of `values`, positions called `label`, where `wrong` is true."""
     where = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
     place = f" at position {tuple(map(int, where))} of {label}" if where else ""
-    expected = f"expected {-size} <= index < {size}" if size else "the axis is empty, so no index fits"
+    expected = (
+        f"expected {0 if from_zero else -size} <= index < {size}" if size else "the axis is empty, so no index fits"
+    )
     return BoundsError(
         f"{subset}: index {int(values[where])}{place} is out of bounds for axis {axis} of {table}, "
         f"which has size {size}; {expected}"

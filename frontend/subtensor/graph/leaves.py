@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import numpy as np
 
 from subtensor.errors import ShapeError
 from subtensor.graph.config import config
@@ -40,28 +42,46 @@ def tensor(
         name, dtype, shape = (shape if isinstance(shape, str) else None), name, dtype
     elif dtype is None and name in DTYPES and (shape is not None or broadcastable is not None):
         name, dtype = None, name
-    dims = tuple(shape if shape is not None else broadcastable or ())
+    dims = _lengths("tensor", shape if shape is not None else broadcastable or ())
+    return Input(TensorType(as_dtype(dtype or config.floatX), dims), name=name)
+
+
+def _lengths(where: str, shape: Any) -> Shape:
+    """A static shape given as a length or several; a boolean says, as in Theano, whether a length is 1."""
+    dims = [shape] if hasattr(shape, "__index__") and not isinstance(shape, np.ndarray) else shape
+    if not isinstance(dims, Iterable):
+        raise ShapeError(f"{where}: shape={shape!r}; expected a tuple of lengths, None where one is unknown")
+    dims = tuple(dims)
     for d in dims:
         if d is not None and (not hasattr(d, "__index__") or d < 0):
-            raise ShapeError(f"tensor: {d!r} is not a length; expected an int >= 0, or None where it is unknown")
-    return Input(TensorType(as_dtype(dtype or config.floatX), dims), name=name)
+            raise ShapeError(f"{where}: {d!r} is not a length; expected an int >= 0, or None where it is unknown")
+    return tuple((1 if d else None) if isinstance(d, bool | np.bool_) else None if d is None else int(d) for d in dims)
 
 
 INPUTS.append(Input)
 
 
 def _constructor(name: str, shape: Shape, dtype: str | None) -> Callable[..., Input]:
-    def make(name: str | None = None, dtype: Any = dtype) -> Input:
-        return Input(TensorType(as_dtype(dtype or config.floatX), shape), name=name)
+    pattern = shape
+
+    def make(name: str | None = None, dtype: Any = dtype, *, shape: Any = None) -> Input:
+        dims = pattern if shape is None else _lengths(make.__name__, shape)
+        fits = len(dims) == len(pattern) and all(p is None or d == p for d, p in zip(dims, pattern, strict=True))
+        if not fits:
+            raise ShapeError(f"{make.__name__}: shape={tuple(shape)}; expected lengths that fit ({spelled})")
+        return Input(TensorType(as_dtype(dtype or config.floatX), dims), name=name)
 
     make.__name__ = make.__qualname__ = name
-    spelled = ", ".join("?" if d is None else str(d) for d in shape)
-    make.__doc__ = f"An input of shape ({spelled}) and dtype {dtype or 'config.floatX unless given'}."
+    spelled = ", ".join("?" if d is None else str(d) for d in pattern)
+    make.__doc__ = (
+        f"An input of shape ({spelled}) and dtype {dtype or 'config.floatX unless given'}. shape: its lengths, as far "
+        "as they are known, None for others. Raises ShapeError where they do not fit."
+    )
     return make
 
 
 def _plural(name: str, single: Callable[..., Input]) -> Callable[..., list[Input]]:
-    def make(*names: Any, dtype: Any = None) -> list[Input]:
+    def make(*names: Any, dtype: Any = None, shape: Any = None) -> list[Input]:
         """Several inputs: ``xs("abc")``, ``xs("a", "b")`` or ``xs(2)``."""
         if len(names) == 1 and isinstance(names[0], int):
             each: list[Any] = [None] * names[0]
@@ -69,7 +89,8 @@ def _plural(name: str, single: Callable[..., Input]) -> Callable[..., list[Input
             each = list(names[0])
         else:
             each = list(names)
-        return [single(n, dtype) if dtype is not None else single(n) for n in each]
+        options = {} if dtype is None else {"dtype": dtype}
+        return [single(n, shape=shape, **options) for n in each]
 
     make.__name__ = make.__qualname__ = name
     return make

@@ -16,7 +16,7 @@ from operator import attrgetter
 from pathlib import Path
 from types import CodeType, MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import numpy as np
 
@@ -44,6 +44,8 @@ ZERO: Final = Zero("ZERO")
 """The input influences the output, and the derivative is zero (``floor``, a comparison)."""
 DISCONNECTED: Final = Zero("DISCONNECTED")
 """The output is not a differentiable function of the input at all (an index, a shape)."""
+UNWRITTEN: Final = Zero("UNWRITTEN")
+"""There is a derivative, and no rule for it: to ask for it is an error."""
 
 Cotangent: TypeAlias = "Variable | Zero"
 Length: TypeAlias = "Variable | tuple[Variable, int] | None"
@@ -82,7 +84,8 @@ class Op:
 
     name: unique; backends lower by name.
     infer: ``(*arguments, **params) -> TensorType``; raises where the arguments do not fit.
-    vjp: ``(g, out, *inputs, **params)`` gives one cotangent per input: a node, ``ZERO`` or ``DISCONNECTED``.
+    vjp: ``(g, out, *inputs, **params)`` gives one cotangent per input: a node, ``ZERO``, ``DISCONNECTED`` or
+        ``UNWRITTEN``.
     expand: ``(*inputs, **params) -> Variable`` in simpler ops, for backends that do not lower this one.
     check: ``(*arguments, **params)`` raises where run-time values break the contract (bounds, domains);
         called with all values known.
@@ -414,6 +417,21 @@ def rebuild(node: Variable, inputs: Sequence[Variable]) -> Variable:
     return made
 
 
+_mentions: WeakKeyDictionary[Variable, WeakSet[Variable]] = WeakKeyDictionary()
+
+
+def mention(node: Variable, written: Iterable[Variable]) -> None:
+    """Note leaves of which the user made `node`, though it does not depend on them: ``grad(3 * x, x)`` is 3."""
+    found = [v for v in written if v.op is None and not isinstance(v, Constant)]
+    if found:
+        _mentions.setdefault(node, WeakSet()).update(found)
+
+
+def mentioned(nodes: Iterable[Variable]) -> set[Variable]:
+    """The leaves that ``mention`` noted for some nodes."""
+    return {leaf for node in nodes for leaf in _mentions.get(node, ())}
+
+
 def consumers(outputs: Iterable[Variable]) -> dict[Variable, list[Variable]]:
     """For each ancestor, the nodes that use it (once for each use)."""
     users: dict[Variable, list[Variable]] = {}
@@ -454,12 +472,27 @@ def describe(node: Variable, depth: int = 3) -> str:
     name = node.op.name
     if name in _INFIX and len(parts) == 2:
         return f"({parts[0]} {_INFIX[name]} {parts[1]})"
+    if name == "bounded_positions":  # a check, of which the user does not know
+        return parts[0]
+    if name == "virtual_flat":
+        return f"{parts[0]}.ravel()"
     index = node.params.get("index")
     if index is not None and hasattr(index, "spell"):
         first = 1 if name == "subtensor" else 2
         target = f"{parts[0]}[{index.spell(parts[first:])}]"
         return target if name == "subtensor" else f"{target}.{name.removesuffix('_subtensor')}({parts[1]})"
     return f"{name}({', '.join(parts)})"
+
+
+def axis_label(x: Argument, axis: int) -> str:
+    """``axis 0 of v``, also where x is v with an axis put in, which the user of a vector does not know of."""
+    node = getattr(x, "node", x)
+    label = x.label
+    while isinstance(node, Variable) and node.name is None and node.op is not None and node.op.name == "expand_dims":
+        axis -= sum(a < axis for a in node.params["axes"])
+        node = node.inputs[0]
+        label = node.label
+    return f"axis {axis} of {label}"
 
 
 N = TypeVar("N", bound=Variable)

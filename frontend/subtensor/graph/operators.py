@@ -221,6 +221,12 @@ class Operators(Generic[N]):
     def __getitem__(self, key: Any) -> N:
         return self._call("getitem", self, key)
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise DTypeError(
+            f"{self!r} is symbolic and cannot be assigned to; x[i].set(value) is x with a value written there, and "
+            "x[i].inc(value) x with a value added, as in x = x[i].set(value)"
+        )
+
     def set(self, value: Any) -> N:
         """The indexed parent of ``self = parent[index]`` with `value` written there; see ``set_subtensor``."""
         return self._call("set_subtensor", self, value)
@@ -229,7 +235,7 @@ class Operators(Generic[N]):
         """The indexed parent of ``self = parent[index]`` with `value` added there; see ``inc_subtensor``."""
         return self._call("inc_subtensor", self, value, ignore_duplicates=ignore_duplicates)
 
-    def take(self, indices: Any, axis: int | None = None, mode: str = "raise") -> N:
+    def take(self, indices: Any, axis: int | None = None, mode: str | None = "raise") -> N:
         return self._call("take", self, indices, axis=axis, mode=mode)
 
     def nonzero(self) -> tuple[N, ...]:
@@ -328,10 +334,10 @@ class Operators(Generic[N]):
     def min(self, axis: Any = None, keepdims: bool = False) -> N:
         return self._call("min", self, axis, keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> N:
+    def argmax(self, axis: Any = None, keepdims: bool = False) -> N:
         return self._call("argmax", self, axis, keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> N:
+    def argmin(self, axis: Any = None, keepdims: bool = False) -> N:
         return self._call("argmin", self, axis, keepdims)
 
     def all(self, axis: Any = None, keepdims: bool = False) -> N:
@@ -365,11 +371,11 @@ class Operators(Generic[N]):
     def round(self, decimals: int = 0) -> N:
         return self._call("round", self, decimals)
 
-    def sort(self, axis: int | None = -1) -> N:
-        return self._call("sort", self, axis)
+    def sort(self, axis: int | None = -1, kind: str | None = None, order: Any = None) -> N:
+        return self._call("sort", self, axis, kind, order)
 
-    def argsort(self, axis: int | None = -1) -> N:
-        return self._call("argsort", self, axis)
+    def argsort(self, axis: int | None = -1, kind: str | None = "stable", order: Any = None) -> N:
+        return self._call("argsort", self, axis, kind, order)
 
     def searchsorted(self, v: Any, side: str = "left", sorter: Any = None) -> N:
         return self._call("searchsorted", self, v, side, sorter)

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from subtensor.errors import GraphError
+from subtensor.errors import GradientError, GraphError
 from subtensor.graph.nodes import (
     DISCONNECTED,
+    UNWRITTEN,
     ZERO,
     Cotangent,
     Op,
@@ -78,10 +79,19 @@ def pullback(
         for i, c in zip(node.inputs, _vjp(node, g), strict=True):
             if c is DISCONNECTED or i in stopped or i not in leads:
                 continue
+            if c is UNWRITTEN:
+                raise _unwritten(node, i)
             reached.add(i)
             if not isinstance(total, Zero) and not isinstance(c, Zero) and is_float(i.dtype):
                 gathered.setdefault(i, []).append(_checked(c, i, node))
     return [DISCONNECTED if v in stopped else totals.get(v, DISCONNECTED) for v in wrt]
+
+
+def _unwritten(node: Variable, i: Variable) -> GradientError:
+    return GradientError(
+        f"grad: {node.op} has no rule for its derivative with respect to {i.label}; put st.disconnected_grad around "
+        "that argument, or name it in consider_constant, to hold it fixed"
+    )
 
 
 def _joint_vjp(op: Op, members: Sequence[tuple[Variable, Cotangent]]) -> Iterator[tuple[Variable, Cotangent]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -46,13 +47,15 @@ class SharedVariable(Variable):
         """The value: a NumPy copy that belongs to the caller.
 
         With `borrow`, the array that holds the value where the backend keeps NumPy arrays: no copy is made, and later
-        steps may change it in place. Backends with arrays of their own always make a copy.
+        steps may change it in place. Backends with arrays of their own always make a copy. With
+        `return_internal_type`, an array of the backend that last wrote the value: a copy of it, or, with `borrow`, the
+        one that holds the value, which a later step may change or delete.
         """
         cell = self.cell
         with cell.lock:
             value = cell.read() if not return_internal_type or cell.start is not None else cell.data
             if return_internal_type and cell.home is not None:
-                return cell.data
+                return cell.data if borrow else copy.deepcopy(cell.data)
             if borrow and isinstance(cell.data, np.ndarray):
                 return cell.data
             return value if borrow or not cell.is_numpy else np.array(value)

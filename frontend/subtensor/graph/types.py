@@ -5,6 +5,7 @@ Backends never promote: whatever a rule here decides reaches them as an explicit
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from subtensor.errors import DTypeError, ShapeError
+from subtensor.errors import AxisError, DTypeError, ShapeError
 
 Dim: TypeAlias = int | None
 Shape: TypeAlias = tuple[Dim, ...]
@@ -27,6 +28,9 @@ _ALL_DTYPES = frozenset(DTYPES)
 INDEX = "int64"
 """The dtype of shapes, positions and counts."""
 
+
+MOST_AXES = 64
+"""More axes than this NumPy's arrays cannot have."""
 
 FLOATX: list[Callable[[], str]] = []
 """What tells ``config.floatX``: ``config`` enters it, so that this file lies below it."""
@@ -55,6 +59,8 @@ class TensorType:
                 break
         if type(self.shape) is not tuple:
             object.__setattr__(self, "shape", tuple(self.shape))
+        if len(self.shape) > MOST_AXES:
+            raise ShapeError(f"shape: a tensor of {len(self.shape)} axes; expected at most {MOST_AXES}, as in NumPy")
 
     def __call__(self, name: str | None = None) -> Any:
         """A new input of this type."""
@@ -204,24 +210,43 @@ def broadcast_shapes(where: str, shapes: Sequence[Shape], labels: Labels) -> Sha
     return tuple(broadcast_dims(where, axis, [s[axis] for s in wide], labels) for axis in range(ndim))
 
 
-def normalize_axis(axis: int, ndim: int, where: str) -> int:
-    """An axis in ``0 <= axis < ndim``; negative ones count from the end; raises ShapeError."""
-    if not hasattr(axis, "__index__"):
-        raise ShapeError(f"{where}: axis {axis!r} is not an integer; expected one axis, {-ndim} to {ndim - 1}")
-    axis = axis.__index__()
-    if not -ndim <= axis < ndim:
-        raise ShapeError(f"{where}: axis {axis} is out of bounds for {ndim} dimensions; expected {-ndim} to {ndim - 1}")
-    return axis % ndim
+def normalize_axis(axis: Any, ndim: int, where: str) -> int:
+    """An axis in ``0 <= axis < ndim``; negative ones count from the end.
+
+    axis: an int, anything with ``__index__``, or a constant node. Raises AxisError out of bounds, DTypeError for what
+    is no integer.
+    """
+    known = getattr(axis, "known", axis)
+    if known is None:
+        raise DTypeError(f"{where}: the axis must be known while the graph is built; got {axis!r}")
+    try:
+        found = operator.index(known)
+    except TypeError:
+        expected = f"one axis, {-ndim} to {ndim - 1}" if ndim else "None, since there is no axis"
+        raise DTypeError(f"{where}: axis {axis!r} is not an integer; expected {expected}") from None
+    if not -ndim <= found < ndim:
+        expected = f"expected {-ndim} to {ndim - 1}" if ndim else "a scalar has none"
+        raise AxisError(f"{where}: axis {found} is out of bounds for {ndim} dimensions; {expected}")
+    return found % ndim
 
 
-def normalize_axes(axis: int | Iterable[int] | None, ndim: int, where: str) -> tuple[int, ...]:
-    """Axes in order, without repetition; ``None`` means all."""
+def listed_axes(axis: Any) -> list[Any]:
+    """An axis, or several given as a sequence, an array or a constant node, as a list."""
+    known = getattr(axis, "known", None)
+    several = axis if known is None else known.tolist()
+    if not isinstance(several, Iterable) or hasattr(type(several), "op") or getattr(several, "ndim", 1) == 0:
+        return [several]
+    return list(several)
+
+
+def normalize_axes(axis: Any, ndim: int, where: str) -> tuple[int, ...]:
+    """Axes in ascending order; ``None`` means all. Raises as ``normalize_axis``, and AxisError for a repeated axis."""
     if axis is None:
         return tuple(range(ndim))
-    given = list(axis) if isinstance(axis, Iterable) else [axis]
+    given = listed_axes(axis)
     axes = tuple(sorted(normalize_axis(a, ndim, where) for a in given))
     if len(set(axes)) != len(axes):
-        raise ShapeError(f"{where}: axes {tuple(given)} repeat an axis; expected distinct axes")
+        raise AxisError(f"{where}: axes {tuple(given)} repeat an axis; expected distinct axes")
     return axes
 
 

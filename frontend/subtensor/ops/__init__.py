@@ -1,6 +1,7 @@
 """What operations mean. Importing this package enters every op and every public function into their tables."""
 
 from subtensor.ops import (
+    checks,
     creation,
     distinct,
     elementwise,
@@ -14,16 +15,21 @@ from subtensor.ops import (
     philox,
     reduce,
     scan,
+    scipy_functions,
     selection,
     shape,
     shortcuts,
     sorting,
+    spaces,
     special,
+    statistics,
     subtensor,
     theano_names,
+    vectorized,
 )
 
 __all__ = [
+    "checks",
     "creation",
     "distinct",
     "elementwise",
@@ -37,11 +43,15 @@ __all__ = [
     "philox",
     "reduce",
     "scan",
+    "scipy_functions",
     "selection",
     "shape",
     "shortcuts",
     "sorting",
+    "spaces",
     "special",
+    "statistics",
     "subtensor",
     "theano_names",
+    "vectorized",
 ]

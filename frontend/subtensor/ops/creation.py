@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from subtensor.errors import DomainError, DTypeError, ShapeError
+from subtensor.errors import DomainError, DTypeError, ShapeError, counted
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant, is_weak, promoted
-from subtensor.graph.nodes import DISCONNECTED, Argument, Length, Variable, call, define
+from subtensor.graph.nodes import DISCONNECTED, Argument, Cotangent, Length, Variable, call, define, mention
 from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, TensorType, as_dtype, is_discrete
 from subtensor.ops.elementwise import cast
@@ -33,10 +33,18 @@ def _arange_dims(axis: int, start: Variable, stop: Variable, step: Variable) -> 
     return stop if one and zero and stop.op is not None and stop.op.name == "length" else None
 
 
+def _arange_vjp(g: Variable, out: Variable, *bounds: Variable) -> list[Cotangent]:
+    # element i is start + i * step; stop only says how many there are
+    if is_discrete(out.dtype):
+        return [DISCONNECTED, DISCONNECTED, DISCONNECTED]
+    places = cast(arange(length(out, 0)), out.dtype)
+    return [call("sum", g), DISCONNECTED, call("sum", g * places)]
+
+
 _arange = define(
     "arange",
     infer=_arange_infer,
-    vjp=lambda g, out, *bounds: [DISCONNECTED, DISCONNECTED, DISCONNECTED],
+    vjp=_arange_vjp,
     dims=_arange_dims,
     fresh=True,
 )
@@ -93,7 +101,9 @@ def empty(shape: Any, dtype: Any = None) -> Variable:
 def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Variable:
     """A tensor of x's shape, and dtype unless another is given, filled with `fill_value`."""
     x = as_tensor(x)
-    return broadcast_to_dims(cast(fill_value, dtype or x.dtype), lengths(x))
+    result = broadcast_to_dims(cast(fill_value, dtype or x.dtype), lengths(x))
+    mention(result, [x])
+    return result
 
 
 @public
@@ -111,8 +121,15 @@ def ones_like(x: Any, dtype: Any = None, opt: bool = False) -> Variable:
 @public
 def eye(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Variable:
     """An (n, m) matrix with ones on the k-th diagonal; lengths and k may be symbolic."""
-    rows, columns = arange(n), arange(n if m is None else m)
-    return cast(call("equal", expand(rows, 1) + k, columns), dtype or config.floatX)
+    return _marked("eye", "equal", n, m, k, dtype)
+
+
+def _marked(where: str, relation: str, n: Any, m: Any, k: Any, dtype: Any) -> Variable:
+    """An (n, m) matrix of whether column and row + k are in a relation. Raises DomainError for negative lengths."""
+    dims = as_dims(where, [n, n if m is None else m])
+    rows, columns = arange(dims[0]), arange(dims[1])
+    marks = broadcast_to_dims(call(relation, columns, expand(rows, 1) + k), dims)
+    return cast(marks, dtype or config.floatX)
 
 
 def expand(x: Variable, axis: int) -> Variable:
@@ -124,6 +141,8 @@ def expand(x: Variable, axis: int) -> Variable:
 def identity_like(x: Any, dtype: Any = None) -> Variable:
     """A matrix of x's shape with ones on its diagonal."""
     x = as_tensor(x)
+    if x.ndim != 2:
+        raise ShapeError(f"identity_like: {x.label} has {counted(x.ndim, 'axis')}; expected a matrix")
     return eye(length(x, 0), length(x, 1), 0, dtype or x.dtype)
 
 
@@ -151,8 +170,7 @@ def triu(m: Any, k: Any = 0) -> Variable:
 @public
 def tri(n: Any, m: Any = None, k: Any = 0, dtype: Any = None) -> Variable:
     """An (n, m) matrix with ones on and below the k-th diagonal."""
-    rows, columns = arange(n), arange(n if m is None else m)
-    return cast(call("less_equal", columns, expand(rows, 1) + k), dtype or config.floatX)
+    return _marked("tri", "less_equal", n, m, k, dtype)
 
 
 @public
@@ -189,7 +207,7 @@ def meshgrid(*xs: Any, indexing: str = "xy") -> list[Variable]:
     """Coordinate matrices from vectors, as ``numpy.meshgrid``."""
     if indexing not in ("xy", "ij"):
         raise DTypeError(f"meshgrid: indexing={indexing!r}; expected 'xy' or 'ij'")
-    nodes = [as_tensor(x) for x in xs]
+    nodes = [call("flatten", x) for x in xs]
     order = list(range(len(nodes)))
     if indexing == "xy" and len(nodes) > 1:
         order[0], order[1] = 1, 0

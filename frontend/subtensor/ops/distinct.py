@@ -16,6 +16,7 @@ from subtensor.graph.indexing import out_of_bounds
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define
 from subtensor.graph.types import INDEX, TensorType
 from subtensor.ops.elementwise import cast
+from subtensor.ops.selection import summed_segments
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
 
 _LARGEST = 2**63 - 1
@@ -65,7 +66,7 @@ def _run_starts_expand(ordered: Variable) -> Variable:
     first = _changes(ordered)
     run = call("cumsum", cast(first, INDEX), 0) - 1
     positions = call("where", first, call("arange", length(ordered, 0)), 0)
-    return call("segment_sum", positions, run, length(ordered, 0))[run]
+    return summed_segments(positions, run, length(ordered, 0))[run]
 
 
 run_starts = define(
@@ -97,13 +98,13 @@ def _run_sums_infer(x: Argument, order: Argument, starts: Argument) -> TensorTyp
 
 def _run_sums_expand(x: Variable, order: Variable, starts: Variable) -> Variable:
     run = _run_numbers(starts, order)
-    return call("segment_sum", x[order], run, length(starts, 0))[run[starts]]
+    return summed_segments(x[order], run, length(starts, 0))[run[starts]]
 
 
 def _run_sums_vjp(g: Variable, out: Variable, x: Variable, order: Variable, starts: Variable) -> Sequence[Cotangent]:
     # each mention of a run passes its cotangent to every element of the run
     run = _run_numbers(starts, order)
-    summed = call("segment_sum", g, run[starts], length(starts, 0))
+    summed = summed_segments(g, run[starts], length(starts, 0))
     return [call("zeros_like", x)[order].set(summed[run]), DISCONNECTED, DISCONNECTED]
 
 

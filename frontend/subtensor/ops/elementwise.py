@@ -259,7 +259,13 @@ def cast(x: Any, dtype: Any) -> Variable:
 @public(aliases=("switch",))
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """`x` where `condition`, else `y`; all broadcast. With `condition` alone: its nonzero positions."""
-    return call("nonzero", condition) if x is None and y is None else select(condition, x, y)
+    if x is None and y is None:
+        return call("nonzero", condition)
+    if x is None or y is None:
+        raise DTypeError(
+            "where: one value for where the condition holds and none for elsewhere; expected both, or none"
+        )
+    return select(condition, x, y)
 
 
 def select(condition: Any, x: Any, y: Any) -> Variable:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
@@ -20,6 +21,7 @@ from subtensor.ops.shape import (
     broadcast_to_dims,
     checked_length,
     expand_dims,
+    fixed_shape,
     flatten,
     length,
     lengths,
@@ -151,8 +153,9 @@ def vstack(arrays: Any) -> Variable:
 def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) -> list[Variable]:
     """x cut along an axis. ``split(x, 3)`` or ``split(x, [2, 5])`` as in NumPy; ``split(x, sizes, n)`` as in Theano.
 
-    ``split(x, n)`` raises DomainError where n is less than 1, and ShapeError where n does not divide the length: while
-    the graph is built, or at the call where only that shows the length.
+    While the graph is built, or at the call where only that shows the length: ``split(x, n)`` raises DomainError where
+    n is less than 1, and ShapeError where n does not divide the length; ``split(x, sizes, n)`` raises ShapeError where
+    there are not n sizes, where one is negative, and where they do not add up to the length.
     """
     x = as_tensor(x)
     axis = normalize_axis(axis, x.ndim, "split")
@@ -160,15 +163,52 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     total = length(x, axis)
     edges: list[Any]
     if n_splits is not None:
-        sizes = as_tensor(splits_size)
-        edges = [0]
-        for i in range(n_splits):
-            edges.append(sizes[i] + edges[-1])
-    elif isinstance(splits_size, int):
-        edges = _equal_parts(x, axis, splits_size)
+        edges = _parts_of_sizes(x, axis, as_tensor(splits_size), n_splits)
+    elif isinstance(splits_size, Variable) and splits_size.ndim == 0 and splits_size.known is None:
+        raise DTypeError(f"split: the number of parts must be known while the graph is built; got {splits_size!r}")
+    elif as_tensor(splits_size).ndim == 0:
+        edges = _equal_parts(x, axis, operator.index(getattr(splits_size, "known", splits_size)))
     else:
         edges = [0, *splits_size, total]
     return [x[(*before, slice(a, b))] for a, b in pairwise(edges)]
+
+
+def _parts_of_sizes(x: Variable, axis: int, sizes: Variable, n: int) -> list[Any]:
+    """Where n parts of given lengths, which cover the axis, begin and end."""
+    at, total = f"axis {axis} of {x.label}", length(x, axis)
+    if sizes.type.shape == (0,):  # whatever the dtype of nothing
+        sizes = cast(sizes, INDEX)
+    if sizes.ndim != 1 or not is_integer(sizes.dtype):
+        raise DTypeError(f"split: the sizes {sizes!r} of {at}; expected a vector of integers")
+    if sizes.type.shape[0] not in (None, n):
+        raise ShapeError(
+            f"split: {counted(sizes.type.shape[0] or 0, 'size')} for {counted(n, 'part')} of {at}; expected equal"
+        )
+
+    def refuse_negative(count: int, _: int) -> str:
+        return f"split: {counted(count, 'negative size')} for the parts of {at}; expected 0 or more"
+
+    def refuse_sum(given: int, have: int) -> str:
+        return f"split: {at} has length {have}, the sizes of its parts add up to {given}; expected equal"
+
+    if sizes.known is not None:
+        parts: list[Any] = [int(d) for d in sizes.known]
+        refused = [d for d in parts if d < 0]
+        if refused:
+            raise ShapeError(refuse_negative(len(refused), 0))
+        first: Any = 0
+        whole: Variable = constant(sum(parts))
+    else:
+        if sizes.type.shape[0] is None:
+            sizes = fixed_shape(sizes, shape=(n,))
+        sizes = cast(sizes, INDEX)
+        parts = [sizes[i] for i in range(n)]
+        negative = call("sum", call("less", sizes, 0))
+        first = checked_length(negative, constant(0), f"split: negative sizes of {at}", refuse_negative)
+        whole = call("sum", sizes)
+    last = checked_length(whole, total, f"split: the sizes of the parts of {at}", refuse_sum)
+    inner = list(accumulate(parts[:-1]))
+    return [first, *inner, last]
 
 
 def _equal_parts(x: Variable, axis: int, n: int) -> list[Any]:

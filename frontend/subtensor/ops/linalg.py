@@ -6,13 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from subtensor.errors import DTypeError, ShapeError, counted
-from subtensor.graph.constants import promoted
+from subtensor.graph.constants import as_tensor, promoted
 from subtensor.graph.cost import Cost
-from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
+from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, axis_label, call, define
 from subtensor.graph.operators import public
-from subtensor.graph.types import Dim, TensorType, broadcast_shapes, normalize_axis
+from subtensor.graph.types import Dim, TensorType, broadcast_shapes, listed_axes, normalize_axes, normalize_axis
 from subtensor.ops.selection import diagonal_of
-from subtensor.ops.shape import checked_length, expand_dims, length, product, reshape, squeeze, swapaxes
+from subtensor.ops.shape import (
+    checked_length,
+    common_length,
+    expand_dims,
+    expand_right,
+    length,
+    product,
+    reshape,
+    squeeze,
+    swapaxes,
+)
 
 # --- matmul: both operands have at least two axes
 
@@ -21,8 +31,7 @@ def _matmul_infer(a: Argument, b: Argument) -> TensorType:
     (*lead_a, n, k), (*lead_b, k2, m) = a.type.shape, b.type.shape
     if k is not None and k2 is not None and k != k2:
         raise ShapeError(
-            f"matmul: axis {a.type.ndim - 1} of {a.label} is {k}, axis {b.type.ndim - 2} of {b.label} is {k2}; "
-            "expected equal"
+            f"matmul: {axis_label(a, a.type.ndim - 1)} is {k}, {axis_label(b, b.type.ndim - 2)} is {k2}; expected equal"
         )
     lead = broadcast_shapes("matmul", [tuple(lead_a), tuple(lead_b)], lambda: [a.label, b.label])
     return a.type.with_shape((*lead, n, m))
@@ -82,11 +91,9 @@ def dot(a: Any, b: Any) -> Variable:
     a, b = promoted("dot", a, b)
     if a.ndim == 0 or b.ndim == 0:
         return call("multiply", a, b)
-    if b.ndim <= 2:
-        if a.ndim <= 2:
-            return matmul(a, b)
-        return tensordot(a, b, axes=[[a.ndim - 1], [0]])
-    return tensordot(a, b, axes=[[a.ndim - 1], [b.ndim - 2]])
+    if a.ndim <= 2 and b.ndim <= 2:
+        return matmul(a, b)
+    return _contracted("dot", a, b, [a.ndim - 1], [max(b.ndim - 2, 0)])
 
 
 @public
@@ -95,13 +102,35 @@ def inner(a: Any, b: Any) -> Variable:
     a, b = promoted("inner", a, b)
     if a.ndim == 0 or b.ndim == 0:
         return call("multiply", a, b)
-    return tensordot(a, b, axes=[[a.ndim - 1], [b.ndim - 1]])
+    return _contracted("inner", a, b, [a.ndim - 1], [b.ndim - 1])
 
 
 @public
 def vdot(a: Any, b: Any) -> Variable:
-    """The inner product of the flattened tensors."""
-    return dot(call("flatten", a), call("flatten", b))
+    """The inner product of the flattened tensors. Raises ShapeError where they have not as many elements."""
+    a, b = (call("flatten", x) for x in promoted("vdot", a, b))
+    return _contracted("vdot", a, b, [0], [0])
+
+
+@public
+def vecdot(x1: Any, x2: Any, axis: int = -1) -> Variable:
+    """Inner products along one axis of two tensors, whose other axes broadcast, as ``numpy.vecdot``."""
+    a, b = (call("moveaxis", x, axis, -1) for x in promoted("vecdot", x1, x2))
+    return squeeze(matmul(expand_dims(a, a.ndim - 1), expand_dims(b, b.ndim)), (-2, -1))
+
+
+@public
+def matvec(x1: Any, x2: Any) -> Variable:
+    """Products of matrices with vectors, x1 (…, m, n) and x2 (…, n), as ``numpy.matvec``."""
+    b = as_tensor(x2)
+    return squeeze(matmul(x1, expand_dims(b, b.ndim)), -1)
+
+
+@public
+def vecmat(x1: Any, x2: Any) -> Variable:
+    """Products of vectors with matrices, x1 (…, n) and x2 (…, n, m), as ``numpy.vecmat``."""
+    a = as_tensor(x1)
+    return squeeze(matmul(expand_dims(a, a.ndim - 1), x2), -2)
 
 
 @public
@@ -134,12 +163,9 @@ def batched_tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
         if not 0 <= axes < min(a.ndim, b.ndim):
             raise ShapeError(f"batched_tensordot: axes={axes} for operands with {a.ndim} and {b.ndim} axes")
         return _batched_sums(a, b, list(range(a.ndim - axes, a.ndim)), list(range(1, axes + 1)))
-    left, right = (
-        [normalize_axis(i, x.ndim, "batched_tensordot") for i in (each if isinstance(each, list | tuple) else [each])]
-        for each, x in zip(axes, (a, b), strict=True)
-    )
-    if len(left) != len(right) or 0 in left or 0 in right:
-        raise ShapeError(f"batched_tensordot: axes={axes}; expected as many of each operand, without axis 0, the batch")
+    left, right = _axis_pairs("batched_tensordot", a, b, axes)
+    if 0 in left or 0 in right:
+        raise ShapeError(f"batched_tensordot: axes={axes}; expected axes other than 0, the batch")
     return _batched_sums(a, b, left, right)
 
 
@@ -153,11 +179,6 @@ def _batched_sums(a: Variable, b: Variable, left: list[int], right: list[int]) -
     return einsum(f"{''.join(of_a)},{''.join(of_b)}->{''.join(kept)}", a, b)
 
 
-def expand_right(x: Variable, ndim: int) -> Variable:
-    """x with trailing axes of length 1, until it has `ndim`."""
-    return expand_dims(x, tuple(range(x.ndim, ndim))) if ndim > x.ndim else x
-
-
 @public
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
     """Sums of products over `axes`: a number (the last of a with the first of b), or two lists of axes."""
@@ -167,19 +188,33 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
             raise ShapeError(f"tensordot: axes={axes} for operands with {a.ndim} and {b.ndim} axes")
         over_a, over_b = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     else:
-        over_a, over_b = ([v] if isinstance(v, int) else list(v) for v in axes)
-        over_a = [normalize_axis(v, a.ndim, "tensordot") for v in over_a]
-        over_b = [normalize_axis(v, b.ndim, "tensordot") for v in over_b]
-    if len(over_a) != len(over_b):
-        raise ShapeError(f"tensordot: {counted(len(over_a), 'axis')} of a against {len(over_b)} of b; expected equal")
+        over_a, over_b = _axis_pairs("tensordot", a, b, axes)
+    return _contracted("tensordot", a, b, over_a, over_b)
+
+
+def _axis_pairs(where: str, a: Variable, b: Variable, axes: Any) -> tuple[list[int], list[int]]:
+    """Axes of a and axes of b, of which each pair is summed over."""
+    given = list(axes)
+    if len(given) != 2:
+        raise ShapeError(f"{where}: axes={axes!r}; expected a number, or two lists of axes")
+    left, right = (
+        [normalize_axis(i, x.ndim, where) for i in listed_axes(each)] for each, x in zip(given, (a, b), strict=True)
+    )
+    for each, x in ((left, a), (right, b)):
+        normalize_axes(each, x.ndim, where)
+    if len(left) != len(right):
+        raise ShapeError(f"{where}: {counted(len(left), 'axis')} of a against {len(right)} of b; expected equal")
+    return left, right
+
+
+def _contracted(where: str, a: Variable, b: Variable, over_a: list[int], over_b: list[int]) -> Variable:
+    """Sums of products over pairs of axes, as one product of matrices."""
     free_a = [i for i in range(a.ndim) if i not in over_a]
     free_b = [i for i in range(b.ndim) if i not in over_b]
     dims = [length(a, i) for i in free_a] + [length(b, i) for i in free_b]
-    for i, j in zip(over_a, over_b, strict=True):
-        if None not in (m := a.type.shape[i], n := b.type.shape[j]) and m != n:
-            raise ShapeError(f"tensordot: axis {i} of {a.label} is {m}, axis {j} of {b.label} is {n}; expected equal")
-    left = reshape(call("transpose", a, free_a + over_a), [_size(a, free_a), _size(a, over_a)])
-    right = reshape(call("transpose", b, over_b + free_b), [_size(b, over_b), _size(b, free_b)])
+    summed = product(common_length(where, a, i, b, j) for i, j in zip(over_a, over_b, strict=True))
+    left = reshape(call("transpose", a, free_a + over_a), [_size(a, free_a), summed])
+    right = reshape(call("transpose", b, over_b + free_b), [summed, _size(b, free_b)])
     return reshape(_matmul(left, right), dims)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from subtensor.errors import DTypeError, ShapeError
@@ -12,12 +13,20 @@ from subtensor.graph.operators import public
 from subtensor.graph.types import TensorType, float_dtype, is_integer, normalize_axes
 from subtensor.ops.elementwise import cast, common_float, exp, log, select
 from subtensor.ops.gradient import disconnected_grad
+from subtensor.ops.reduce import refuse_empty
+from subtensor.ops.shape import length, of_lengths
 
 Axes = tuple[int, ...]
 
 
-def _same_type(x: Argument, axes: Axes) -> TensorType:
-    return x.type
+def _same_type(name: str) -> Callable[..., TensorType]:
+    check = refuse_empty(name)
+
+    def infer(x: Argument, axes: Axes) -> TensorType:
+        check(x, axes)
+        return x.type
+
+    return infer
 
 
 def _same_dims(axis: int, x: Variable, axes: Axes) -> Length:
@@ -43,7 +52,13 @@ def _softmax_vjp(g: Variable, out: Variable, x: Variable, axes: Axes) -> list[Co
 
 _COST = Cost(computes="16 * x.size")
 softmax_op = define(
-    "softmax", infer=_same_type, vjp=_softmax_vjp, expand=_softmax_expand, dims=_same_dims, fresh=True, cost=_COST
+    "softmax",
+    infer=_same_type("softmax"),
+    vjp=_softmax_vjp,
+    expand=_softmax_expand,
+    dims=_same_dims,
+    fresh=True,
+    cost=_COST,
 )
 
 
@@ -58,7 +73,7 @@ def _log_softmax_vjp(g: Variable, out: Variable, x: Variable, axes: Axes) -> lis
 
 log_softmax_op = define(
     "log_softmax",
-    infer=_same_type,
+    infer=_same_type("log_softmax"),
     vjp=_log_softmax_vjp,
     expand=_log_softmax_expand,
     dims=_same_dims,
@@ -126,6 +141,9 @@ def categorical_crossentropy(coding_dist: Any, true_dist: Any) -> Variable:
     if p.ndim == t.ndim:
         return -call("sum", t * log(p), p.ndim - 1)
     if t.ndim == p.ndim - 1 and is_integer(t.dtype):
+        t = of_lengths(
+            "categorical_crossentropy", t, [length(p, axis) for axis in range(t.ndim)]
+        )  # one would count for all
         picked = call("take_along_axis", p, call("expand_dims", t, t.ndim), p.ndim - 1)
         return -call("squeeze", log(picked), p.ndim - 1)
     raise DTypeError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from subtensor.errors import DomainError, DTypeError, ShapeError
+from subtensor.errors import DomainError, ShapeError
 from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define, static_dims
@@ -73,7 +73,9 @@ _prod = define(
 )
 
 
-def _refuse_empty(name: str) -> Any:
+def refuse_empty(name: str) -> Any:
+    """A check that there are elements along the axes of a reduction called `name`."""
+
     def check(x: Argument, axes: tuple[int, ...]) -> None:
         shape = x.type.shape
         if any(shape[a] == 0 for a in axes):
@@ -83,7 +85,7 @@ def _refuse_empty(name: str) -> Any:
 
 
 def _extremum_infer(name: str) -> Any:
-    check = _refuse_empty(name)
+    check = refuse_empty(name)
 
     def infer(x: Argument, axes: tuple[int, ...]) -> TensorType:
         check(x, axes)
@@ -103,7 +105,7 @@ _min = define("min", infer=_extremum_infer("min"), vjp=_extremum_vjp, dims=_kept
 
 
 def _arg_infer(name: str) -> Any:
-    check = _refuse_empty(name)
+    check = refuse_empty(name)
 
     def infer(x: Argument, axis: int) -> TensorType:
         check(x, (axis,))
@@ -206,6 +208,10 @@ def sum_to_shape_of(g: Any, like: Any) -> Variable:
     """`g` summed over the axes along which `like` had to be broadcast to g's shape: the transpose of broadcasting."""
     g, like = as_tensor(g), as_tensor(like)
     lead = g.ndim - like.ndim
+    if lead < 0:
+        raise ShapeError(
+            f"sum_to_shape_of: {like.label} has {like.ndim} axes, {g.label} {g.ndim}; expected at most those"
+        )
     dims = lengths(like)
     leading = tuple(range(lead))
     certain = tuple(lead + i for i, d in enumerate(like.type.shape) if d == 1 and g.type.shape[lead + i] != 1)
@@ -226,10 +232,6 @@ def sum_to_shape_of(g: Any, like: Any) -> Variable:
 
 def _reduction(x: Any, axis: Any, where_: str) -> tuple[Variable, tuple[int, ...]]:
     x = as_tensor(x)
-    if isinstance(axis, Variable):
-        if axis.known is None:
-            raise DTypeError(f"{where_}: the axis must be known while the graph is built; got {axis!r}")
-        axis = axis.known.tolist()
     return x, normalize_axes(axis, x.ndim, where_)
 
 
@@ -239,18 +241,23 @@ def _keep(result: Variable, axes: tuple[int, ...], keepdims: bool) -> Variable:
 
 @public
 def sum_(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None) -> Variable:
-    """The sum over `axis` (an axis, several, or all where None). Small integers are widened to 64 bits, as in NumPy."""
+    """The sum over `axis` (an axis, several, or all where None). Small integers are widened to 64 bits, as in NumPy.
+
+    acc_dtype: in which to add up, where that is another than that of the result.
+    """
     x, axes = _reduction(x, axis, "sum")
-    x = cast(x, as_dtype(dtype) if dtype is not None else sum_dtype(x.dtype))
-    return _keep(_sum(x, axes=axes) if axes else x, axes, keepdims)
+    result = as_dtype(dtype) if dtype is not None else sum_dtype(x.dtype)
+    x = cast(x, result if acc_dtype is None else as_dtype(acc_dtype))
+    return _keep(cast(_sum(x, axes=axes) if axes else x, result), axes, keepdims)
 
 
 @public
-def prod_(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Variable:
-    """The product over `axis`; the gradient is exact where x holds zeros."""
+def prod_(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, acc_dtype: Any = None) -> Variable:
+    """The product over `axis`; the gradient is exact where x holds zeros. acc_dtype: as in ``sum``."""
     x, axes = _reduction(x, axis, "prod")
-    x = cast(x, as_dtype(dtype) if dtype is not None else sum_dtype(x.dtype))
-    return _keep(_prod(x, axes=axes) if axes else x, axes, keepdims)
+    result = as_dtype(dtype) if dtype is not None else sum_dtype(x.dtype)
+    x = cast(x, result if acc_dtype is None else as_dtype(acc_dtype))
+    return _keep(cast(_prod(x, axes=axes) if axes else x, result), axes, keepdims)
 
 
 @public(aliases=("amax",))
@@ -268,28 +275,34 @@ def min_(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
 
 
 def _arg(op: Any, x: Any, axis: Any, keepdims: bool, where_: str) -> Variable:
-    x = as_tensor(x)
-    if axis is None:
-        flat = op(call("flatten", x), axis=0)
-        return expand_dims(flat, tuple(range(x.ndim))) if keepdims and x.ndim else flat
-    axis = normalize_axis(axis, x.ndim, where_)
-    return _keep(op(x, axis=axis), (axis,), keepdims)
+    x, axes = _reduction(x, axis, where_)
+    if len(axes) == 1:
+        return _keep(op(x, axis=axes[0]), axes, keepdims)
+    rest = [i for i in range(x.ndim) if i not in axes]
+    dims = lengths(x)
+    moved = call("transpose", x, [*rest, *axes])
+    flat = reshape(moved, [*(dims[i] for i in rest), product(dims[i] for i in axes)])
+    return _keep(op(flat, axis=len(rest)), axes, keepdims)
 
 
 @public
-def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
-    """Position of the first largest element along `axis`, or in the flattened tensor where None; int64."""
+def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Position of the first largest element over `axis` (an axis, several, or all where None): int64.
+
+    Of several axes, the position in what they make, flattened in C order. NaN counts as the largest. Raises DomainError
+    where there are no elements.
+    """
     return _arg(_argmax, x, axis, keepdims, "argmax")
 
 
 @public
-def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Variable:
-    """Position of the first smallest element along `axis`, or in the flattened tensor where None; int64."""
+def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Variable:
+    """Position of the first smallest element over `axis`; as ``argmax``."""
     return _arg(_argmin, x, axis, keepdims, "argmin")
 
 
 @public
-def max_and_argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> tuple[Variable, Variable]:
+def max_and_argmax(x: Any, axis: Any = None, keepdims: bool = False) -> tuple[Variable, Variable]:
     """The pair of ``max`` and ``argmax``."""
     return max_(x, axis, keepdims), argmax(x, axis, keepdims)
 
@@ -336,13 +349,13 @@ def mean_(x: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False) -
 def var_(
     x: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False, corrected: bool = False, dtype: Any = None
 ) -> Variable:
-    """The variance over `axis`: mean squared deviation, with ``max(n - ddof, 0)`` for n (``n - 1`` where `corrected`).
+    """The variance over `axis`: mean squared deviation, with ``max(n - ddof, 0)`` for n.
 
-    Infinite, or NaN where all deviations are 0, for `ddof` of n and more.
+    Infinite, or NaN where all deviations are 0, for `ddof` of n and more. corrected: accepted for programs written for
+    the peers, where it asks for two passes; two are always made, and the result is the same.
     """
     x, axes = _reduction(x, axis, "var")
     x = _as_float(x, dtype)
-    ddof = 1 if corrected else ddof
     deviation: Variable = x - mean_(x, axes, keepdims=True) if axes else x - x
     n = _count(x, axes, x.dtype)
     if not (is_weak(ddof) and ddof == 0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from subtensor.errors import DTypeError, IndexingError, ShapeError, counted
@@ -9,15 +10,24 @@ from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.nodes import DISCONNECTED, Argument, Cotangent, Variable, call, define
 from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, TensorType, is_integer, normalize_axis
+from subtensor.ops.checks import bounded
 from subtensor.ops.elementwise import cast
-from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, expand_dims, length, lengths, reshape
+from subtensor.ops.shape import (
+    broadcast_to_dims,
+    expand_dims,
+    expand_right,
+    length,
+    lengths,
+    of_lengths,
+    reshape,
+)
 from subtensor.ops.subtensor import flatnonzero, getitem, inc_subtensor, set_subtensor, spell_shape, virtual_flat
 
 
 @public
-def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Variable:
+def take(x: Any, indices: Any, axis: int | None = None, mode: str | None = "raise") -> Variable:
     """Elements along `axis` (of the flattened tensor where None). mode: what to do out of bounds, as in NumPy:
-    ``raise``, ``wrap`` or ``clip``.
+    ``raise``, also where None, ``wrap`` or ``clip``.
     """
     x, ids = as_tensor(x), as_tensor(indices)
     if not is_integer(ids.dtype):
@@ -28,13 +38,14 @@ def take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
         x, axis = virtual_flat(x) if x.ndim > 1 else call("atleast_1d", x), 0
     axis = normalize_axis(axis, x.ndim, "take")
     n = length(x, axis)
-    if mode == "wrap":
-        ids = _wrapped(ids, n)
-    elif mode == "clip":
-        ids = _clipped(ids, n)
-    elif mode != "raise":
-        raise IndexingError(f"take: mode={mode!r}; expected 'raise', 'wrap' or 'clip'")
-    return getitem(x, (*([slice(None)] * axis), ids))
+    return getitem(x, (*([slice(None)] * axis), _in_mode("take", ids, n, mode)))
+
+
+def _in_mode(where: str, ids: Variable, n: Variable, mode: str | None) -> Variable:
+    """Positions on an axis of length n as `mode` has them."""
+    if mode not in (None, "raise", "wrap", "clip"):
+        raise IndexingError(f"{where}: mode={mode!r}; expected 'raise', 'wrap' or 'clip'")
+    return ids if mode in (None, "raise") else (_wrapped if mode == "wrap" else _clipped)(ids, n)
 
 
 def _wrapped(ids: Variable, n: Variable) -> Variable:
@@ -52,7 +63,10 @@ def _clipped(ids: Variable, n: Variable) -> Variable:
 
 @public
 def compress(condition: Any, x: Any, axis: int | None = None) -> Variable:
-    """The slices of x along `axis` at which `condition` is true."""
+    """The slices of x along `axis` at which `condition`, a vector, is true."""
+    condition = as_tensor(condition)
+    if condition.ndim != 1:
+        raise ShapeError(f"compress: {condition.label} has {counted(condition.ndim, 'axis')}; expected a vector")
     return take(x, flatnonzero(condition), axis)
 
 
@@ -75,6 +89,8 @@ def put_along_axis(x: Any, indices: Any, values: Any, axis: int | None = 0) -> V
 def _along_axis(x: Any, indices: Any, axis: int | None, what: str) -> tuple[Variable, tuple[Variable, ...]]:
     x, ids = as_tensor(x), as_tensor(indices)
     if axis is None:
+        if ids.ndim != 1:
+            raise IndexingError(f"{what}: indices {ids!r} into the flattened {x.label}; expected a vector")
         return reshape(x, (-1,)), (ids,)
     if ids.ndim != x.ndim or not is_integer(ids.dtype):
         raise IndexingError(f"{what}: indices {ids!r} must be integers with as many axes as {x!r}")
@@ -89,22 +105,36 @@ def _along_axis(x: Any, indices: Any, axis: int | None, what: str) -> tuple[Vari
     return x, tuple(key)
 
 
-@public
-def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
-    """The elements ``x[i, i + offset]`` along two axes, which are replaced by one at the end."""
+@public(aliases=("extract_diag",))
+def diagonal(x: Any, offset: Any = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+    """The elements ``x[i, i + offset]`` along two axes, which are replaced by one at the end.
+
+    offset: an int, or an integer scalar.
+    """
     x = as_tensor(x)
     a, b = normalize_axis(axis1, x.ndim, "diagonal"), normalize_axis(axis2, x.ndim, "diagonal")
     if a == b:
         raise ShapeError(f"diagonal: axis1 and axis2 are both {a}; expected two axes")
-    rows, columns = max(0, -offset), max(0, offset)
+    rows, columns = _start(offset)
     n = call("maximum", call("minimum", length(x, a) - rows, length(x, b) - columns), 0)
     known = [d for d in (x.type.shape[a], x.type.shape[b]) if d is not None]
-    if len(known) == 2:
+    if len(known) == 2 and isinstance(rows, int) and isinstance(columns, int):
         n = constant(max(0, min(known[0] - rows, known[1] - columns)))
     return diagonal_of(x, (a, b), n, (rows, columns))
 
 
-def diagonal_of(x: Variable, axes: tuple[int, int], n: Variable, start: tuple[int, int] = (0, 0)) -> Variable:
+def _start(offset: Any) -> tuple[Any, Any]:
+    """The row and the column at which a diagonal begins."""
+    if isinstance(offset, Variable) and offset.known is None:
+        if offset.ndim or not is_integer(offset.dtype):
+            raise DTypeError(f"diagonal: the offset {offset!r}; expected an integer scalar")
+        offset = cast(offset, INDEX)
+        return call("maximum", -offset, 0), call("maximum", offset, 0)
+    offset = operator.index(getattr(offset, "known", offset))
+    return max(0, -offset), max(0, offset)
+
+
+def diagonal_of(x: Variable, axes: tuple[int, int], n: Variable, start: tuple[Any, Any] = (0, 0)) -> Variable:
     """The first n elements of the diagonal of two axes that begins at `start`; their axis is the last."""
     a, b = axes
     positions = call("arange", n)
@@ -173,24 +203,48 @@ def fill_diagonal(x: Any, value: Any) -> Variable:
 
 
 @public
+def fill_diagonal_offset(x: Any, value: Any, offset: Any) -> Variable:
+    """A matrix with its diagonal ``x[i, i + offset]`` set to `value`."""
+    x = as_tensor(x)
+    if x.ndim != 2:
+        raise ShapeError(f"fill_diagonal_offset: {x.label} has {counted(x.ndim, 'axis')}; expected a matrix")
+    return set_subtensor(diagonal(x, offset), value)
+
+
+@public
+def alloc_diag(v: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+    """Zeros with the last axis of v on a diagonal of two new axes, which ``diagonal`` of the same arguments reads."""
+    v = as_tensor(v)
+    if v.ndim < 1:
+        raise ShapeError(f"alloc_diag: {v.label} is a scalar; expected at least one axis")
+    *rest, n = lengths(v)
+    side = n + abs(offset)
+    zero = broadcast_to_dims(constant(0, dtype=v.dtype), [*rest, side, side])
+    places = call("arange", n)
+    written = zero[..., places + max(0, -offset), places + max(0, offset)].set(v)
+    return call("moveaxis", written, (-2, -1), (axis1, axis2))
+
+
+@public
 def choose(a: Any, choices: Any, mode: str = "raise") -> Variable:
     """Elements of ``choices[a]``, position by position; a and the choices broadcast."""
     ids = as_tensor(a)
+    if not is_integer(ids.dtype):
+        raise DTypeError(f"choose: {ids!r} holds no positions; expected integers")
     table = as_tensor(choices) if isinstance(choices, Variable) else call("stack", call("broadcast_arrays", *choices))
     n = length(table, 0)
-    if mode != "raise":
-        ids = _wrapped(ids, n) if mode == "wrap" else _clipped(ids, n)
-    if table.ndim - 1 < ids.ndim:
-        table = expand_dims(table, tuple(range(1, ids.ndim - table.ndim + 2)))
-    dims = broadcast_dims_of(ids, table[0])
-    ids = expand_dims(broadcast_to_dims(ids, dims), 0)
-    return take_along_axis(broadcast_to_dims(table, [n, *dims]), ids, 0)[0]
+    ids = bounded(_in_mode("choose", ids, n, mode), n, f"choose({ids.label}, …)", "the choices", 0)
+    places = [call("arange", length(table, axis)) for axis in range(1, table.ndim)]
+    return table[(ids, *(expand_right(p, table.ndim - 1 - k) for k, p in enumerate(places)))]
 
 
 @public(aliases=("ix_",))
 def ix_(*vectors: Any) -> tuple[Variable, ...]:
     """Index arrays that select the cross product of positions, as ``numpy.ix_``."""
     nodes = [as_tensor(v) for v in vectors]
+    for v in nodes:
+        if v.ndim != 1:
+            raise ShapeError(f"ix_: {v.label} has {counted(v.ndim, 'axis')}; expected vectors")
     nodes = [flatnonzero(v) if v.dtype == "bool" else v for v in nodes]
     return tuple(
         expand_dims(v, tuple(i for i in range(len(nodes)) if i != axis)) if len(nodes) > 1 else v
@@ -207,13 +261,27 @@ def one_hot(x: Any, n: Any, dtype: Any = None) -> Variable:
     x = as_tensor(x)
     if not is_integer(x.dtype):
         raise DTypeError(f"one_hot: {x!r} holds no positions; expected integers")
-    return call("eye", n, dtype=dtype)[x]
+    classes = as_tensor(n)
+    where = f"one_hot({x.label})"
+    return call("eye", classes, dtype=dtype)[bounded(x, cast(classes, INDEX), where, where, x.ndim)]
 
 
 @public
 def segment_sum(x: Any, segment_ids: Any, num_segments: Any) -> Variable:
-    """Sums of the rows of x that share an id: (num_segments, …). Raises BoundsError for ids out of range."""
-    x = as_tensor(x)
-    dims = [as_tensor(num_segments), *lengths(x)[1:]]
+    """Sums of the rows of x that share an id: (num_segments, …).
+
+    x: (n, …); segment_ids: (n,) integers. Raises ShapeError where there is not one id for each row, and BoundsError for
+    ids out of range.
+    """
+    x, ids = as_tensor(x), as_tensor(segment_ids)
+    if x.ndim < 1 or ids.ndim != 1:
+        raise ShapeError(f"segment_sum: ids {ids!r} for {x!r}; expected a vector with an id for each row")
+    x = of_lengths("segment_sum", x, [length(ids, 0), *[None] * (x.ndim - 1)])  # one would count for all
+    return summed_segments(x, ids, as_tensor(num_segments))
+
+
+def summed_segments(x: Variable, segment_ids: Variable, num_segments: Variable) -> Variable:
+    """``segment_sum`` of as many rows as ids."""
+    dims = [num_segments, *lengths(x)[1:]]
     zero = broadcast_to_dims(constant(0, dtype=x.dtype), [cast(d, INDEX) for d in dims])
-    return inc_subtensor(zero[as_tensor(segment_ids)], x)
+    return inc_subtensor(zero[segment_ids], x)

@@ -19,6 +19,7 @@ from subtensor.graph.nodes import (
     Variable,
     call,
     define,
+    mention,
     static_dims,
 )
 from subtensor.graph.operators import public
@@ -28,6 +29,7 @@ from subtensor.graph.types import (
     TensorType,
     broadcast_shapes,
     is_integer,
+    listed_axes,
     normalize_axes,
     normalize_axis,
 )
@@ -62,18 +64,25 @@ def lengths(x: Variable) -> list[Variable]:
 @public
 def shape(x: Any) -> Variable:
     """The shape of x as an int64 vector of length ``x.ndim``."""
-    dims = lengths(as_tensor(x))
+    x = as_tensor(x)
+    dims = lengths(x)
     if not dims:
         return constant([], dtype=INDEX)
     known = static_dims(dims)
-    return constant(known, dtype=INDEX) if None not in known else call("stack", dims)
+    if None in known:
+        return call("stack", dims)
+    result = constant(known, dtype=INDEX)
+    mention(result, [x])
+    return result
 
 
 @public
 def size(x: Any, axis: int | None = None) -> Variable:
     """How many elements x has, in all or along `axis`, as an int64 scalar."""
     x = as_tensor(x)
-    return product(lengths(x)) if axis is None else length(x, normalize_axis(axis, x.ndim, "size"))
+    result = product(lengths(x)) if axis is None else length(x, normalize_axis(axis, x.ndim, "size"))
+    mention(result, [x])
+    return result
 
 
 def product(dims: Iterable[Variable]) -> Variable:
@@ -99,11 +108,17 @@ def ndim(x: Any) -> int:
 def as_dims(where: str, given: Any, ndim: int | None = None) -> list[Variable]:
     """A shape given as an int, a vector, or a sequence of ints and scalars: one int64 scalar for each axis."""
     if isinstance(given, Variable) and given.ndim == 1:
-        n = given.type.shape[0] if ndim is None else ndim
+        n = given.type.shape[0]
         if n is None:
-            raise ShapeError(f"{where}: the length of the shape vector {given!r} is not known; pass ndim=")
-        if given.known is not None and len(given.known) == n:
+            if ndim is None:
+                raise ShapeError(f"{where}: the length of the shape vector {given!r} is not known; pass ndim=")
+            n, given = ndim, fixed_shape(given, shape=(ndim,))
+        if ndim is not None and n != ndim:
+            raise ShapeError(f"{where}: the shape {given.label} has {counted(n, 'axis')}, but ndim={ndim}")
+        if given.known is not None:
             return [_known_length(where, d) for d in given.known.tolist()]
+        if not is_integer(given.dtype):
+            raise DTypeError(f"{where}: {given!r} holds no lengths; expected integers")
         if given.op is not None and given.op.name == "stack":
             return [cast(d, INDEX) for d in given.inputs]
         return [given[i].astype(INDEX) for i in range(n)]
@@ -122,6 +137,10 @@ def as_dims(where: str, given: Any, ndim: int | None = None) -> list[Variable]:
     return dims
 
 
+def _static(d: Variable) -> int | None:
+    return None if d.known is None else int(d.known)
+
+
 def _known_length(where: str, d: Any) -> Variable:
     if not isinstance(d, int) or isinstance(d, bool):
         raise DTypeError(f"{where}: {d!r} is not a length; expected an integer scalar")
@@ -129,6 +148,7 @@ def _known_length(where: str, d: Any) -> Variable:
 
 
 def _refuse_negative(where: str, dims: Sequence[Argument]) -> None:
+    """Raises DomainError where a known length is negative."""
     for axis, d in enumerate(dims):
         if d.known is not None and int(d.known) < 0:
             raise DomainError(f"{where}: the length {int(d.known)} for axis {axis} is negative; expected 0 or more")
@@ -199,6 +219,16 @@ def reshape(x: Any, shape: Any, ndim: int | None = None) -> Variable:
     return _reshape(node, *dims)
 
 
+def common_length(where: str, a: Variable, i: int, b: Variable, j: int) -> Variable:
+    """The length of axis i of a and of axis j of b; raises ShapeError, as ``checked_length``, where they differ."""
+
+    def refusal(m: int, n: int) -> str:
+        return f"{where}: axis {i} of {names[0]} is {m}, axis {j} of {names[1]} is {n}; expected equal"
+
+    names = a.label, b.label
+    return checked_length(length(a, i), length(b, j), f"{where}: axis {i} of {names[0]}", refusal)
+
+
 class _Claim(str):
     """The name of a vector whose length ``checked_length`` checks, and the error where it is another."""
 
@@ -210,7 +240,8 @@ def checked_length(have: Variable, want: Variable, name: str, refusal: Callable[
     """`have`, a length; where `want` is another, raises ShapeError with the text that `refusal` makes of both numbers:
     at once where they are known, else at the call.
 
-    name: of the check in the graph; it and the graph decide the text.
+    have may be computed: DomainError where it is negative; want is the length of something. name: of the check in the
+    graph; it and the graph decide the text.
     """
     if have.known is not None and want.known is not None:
         if int(have.known) != int(want.known):
@@ -294,10 +325,13 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Variable:
 def moveaxis(x: Any, source: Any, destination: Any) -> Variable:
     """x with axes moved to other positions; the others keep their order."""
     x = as_tensor(x)
-    sources = [source] if isinstance(source, int) else list(source)
-    targets = [destination] if isinstance(destination, int) else list(destination)
-    sources = [normalize_axis(a, x.ndim, "moveaxis") for a in sources]
-    targets = [normalize_axis(a, x.ndim, "moveaxis") for a in targets]
+    sources, targets = (
+        [normalize_axis(a, x.ndim, "moveaxis") for a in listed_axes(given)] for given in (source, destination)
+    )
+    if len(sources) != len(targets):
+        raise ShapeError(f"moveaxis: {len(sources)} axes of {x.label} for {len(targets)} places; expected equal")
+    for axes in (sources, targets):
+        normalize_axes(axes, x.ndim, "moveaxis")
     order = [a for a in range(x.ndim) if a not in sources]
     for target, source_axis in sorted(zip(targets, sources, strict=True)):
         order.insert(target, source_axis)
@@ -325,7 +359,7 @@ _expand_dims = define(
 def expand_dims(x: Any, axis: Any) -> Variable:
     """x with axes of length 1 put in at the positions `axis` of the result."""
     x = as_tensor(x)
-    given = [axis] if isinstance(axis, int) else list(axis)
+    given = listed_axes(axis)
     axes = normalize_axes(given, x.ndim + len(given), "expand_dims")
     return _expand_dims(x, axes=axes) if axes else x
 
@@ -393,6 +427,11 @@ def atleast_2d(x: Any) -> Variable:
     return expand_dims(x, tuple(range(2 - x.ndim))) if x.ndim < 2 else x
 
 
+def expand_right(x: Variable, ndim: int) -> Variable:
+    """x with trailing axes of length 1, until it has `ndim`."""
+    return expand_dims(x, tuple(range(x.ndim, ndim))) if ndim > x.ndim else x
+
+
 @public
 def shape_padleft(x: Any, n_ones: int = 1) -> Variable:
     """x with `n_ones` leading axes of length 1."""
@@ -411,7 +450,7 @@ def shape_padright(x: Any, n_ones: int = 1) -> Variable:
 
 def _broadcast_infer(x: Argument, *dims: Argument) -> TensorType:
     target = static_dims(dims)
-    _refuse_negative("broadcast_to", dims)
+    _refuse_negative(x.label if isinstance(x.label, _Claim) else "broadcast_to", dims)
     if x.type.ndim > len(target):
         raise ShapeError(
             f"broadcast_to: {x.label} has {counted(x.type.ndim, 'axis')}, the target shape only {len(target)}"
@@ -518,13 +557,45 @@ fixed_shape = define(
 
 @public
 def specify_shape(x: Any, shape: Any) -> Variable:
-    """x with a static shape that is checked at run time; None leaves a length open."""
+    """x, of whose shape more is known: what is said is checked while the graph is built, or at the call.
+
+    shape: a length for each axis, an int or an integer scalar, or None to leave it open, ``...`` for several of those;
+    or a vector of lengths; or one length for a vector. Raises ShapeError where x has another shape, DTypeError for what
+    are no lengths.
+    """
     x = as_tensor(x)
-    dims = tuple(d if d is None else int(d) for d in shape)
-    if len(dims) != x.ndim:
-        raise ShapeError(f"specify_shape: {counted(len(dims), 'axis')} given for {x.label}, which has {x.ndim}")
-    return (
-        x
-        if all(d is None or d == have for d, have in zip(dims, x.type.shape, strict=True))
-        else fixed_shape(x, shape=dims)
-    )
+    label = x.label
+    given: list[Any]
+    if isinstance(shape, Variable) and shape.ndim:
+        given = list(as_dims("specify_shape", shape, x.ndim))
+    else:
+        single = not isinstance(shape, Iterable) or getattr(shape, "ndim", 1) == 0
+        given = [
+            d if d is None or d is Ellipsis else as_dims("specify_shape", [d])[0]
+            for d in ([shape] if single else shape)
+        ]
+    if Ellipsis in given:
+        at = given.index(Ellipsis)
+        given[at : at + 1] = [None] * (x.ndim - len(given) + 1)
+    if len(given) != x.ndim:
+        raise ShapeError(f"specify_shape: {counted(len(given), 'axis')} given for {label}, which has {x.ndim}")
+    _refuse_negative("specify_shape", [d for d in given if d is not None])
+    static = tuple(None if d is None else _static(d) for d in given)
+    if any(d not in (None, have) for d, have in zip(static, x.type.shape, strict=True)):
+        x = fixed_shape(x, shape=static)
+
+    return of_lengths("specify_shape", x, given)
+
+
+def of_lengths(where: str, x: Variable, dims: Sequence[Variable | None]) -> Variable:
+    """x, whose lengths are `dims`, as far as they are given; raises ShapeError, at once or at the call, where not."""
+    label = x.label
+
+    def checked(axis: int, d: Variable | None) -> Variable:
+        def refusal(want: int, have: int) -> str:
+            return f"{where}: axis {axis} of {label} is {have}; expected {want}"
+
+        have = length(x, axis)
+        return have if d is None else checked_length(d, have, f"{where}: axis {axis} of {label}", refusal)
+
+    return reshape(x, [checked(axis, d) for axis, d in enumerate(dims)])

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError
+from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.cost import Cost
 from subtensor.graph.indexing import (
@@ -46,6 +46,7 @@ from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, Shape, TensorType, is_integer
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.shape import (
+    as_dims,
     broadcast_dims_of,
     broadcast_to_dims,
     expand_dims,
@@ -268,14 +269,22 @@ def nonzero(x: Any, return_matrix: bool = False) -> Any:
     return call("stack", found) if return_matrix else tuple(found)
 
 
+def _whole(where: str, positions: Any) -> Variable:
+    """Positions as int64, or uint64, which that cannot hold. Raises DTypeError for other than integers."""
+    node = as_tensor(positions)
+    if not is_integer(node.dtype):
+        raise DTypeError(f"{where}: {node!r} holds no positions; expected integers")
+    return node if node.dtype == "uint64" else cast(node, INDEX)
+
+
 @public
 def unravel_index(indices: Any, dims: Any, order: str = "C") -> list[Variable]:
     """Positions in a flattened tensor of shape `dims`, axis by axis; `order` C, or F for columns first.
 
     Nothing is checked here: a position out of range gives one out of range along the slowest axis.
     """
-    flat = as_tensor(indices)
-    sizes = list(dims) if not isinstance(dims, Variable) else [dims[i] for i in range(len(dims))]
+    flat = _whole("unravel_index", indices)
+    sizes = as_dims("unravel_index", dims)
     if order == "F":
         return unravel_index(flat, sizes[::-1])[::-1]
     if order != "C":
@@ -295,8 +304,13 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: s
     mode: ``wrap`` and ``clip`` bring positions into range. With ``raise`` they are taken as they are: this function
     checks nothing, and a position that is out of range along one axis may be in range of the flattened tensor.
     """
-    sizes = list(dims) if not isinstance(dims, Variable) else [dims[i] for i in range(len(dims))]
-    positions = [as_tensor(multi_index[i]) for i in range(len(sizes))]
+    sizes = as_dims("ravel_multi_index", dims)
+    positions = [_whole("ravel_multi_index", p) for p in multi_index]
+    if len(positions) != len(sizes):
+        raise ShapeError(
+            f"ravel_multi_index: positions along {counted(len(positions), 'axis')} for a shape with {len(sizes)}; "
+            "expected equal"
+        )
     if mode not in ("raise", "wrap", "clip") or order not in ("C", "F"):
         raise IndexingError(
             f"ravel_multi_index: mode={mode!r}, order={order!r}; expected 'raise', 'wrap' or 'clip', and 'C' or 'F'"

@@ -6,16 +6,17 @@ are the same on every backend.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from subtensor.errors import ShapeError, SubtensorError
-from subtensor.graph.nodes import Array
+from subtensor.graph.nodes import OPS, Array, Input, Variable, toposort
+from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
-from subtensor.program.linear import Instruction, Program
+from subtensor.program.linear import Instruction, Program, build
 
 Evaluate = Callable[[Instruction, Sequence[Array]], Any]
 
@@ -26,41 +27,43 @@ class Value:
 
     known: Array
     label: str
+    node: Variable | None = None
 
     @property
     def type(self) -> TensorType:
         return TensorType(self.known.dtype.name, self.known.shape)
 
 
+def unexpanded(
+    name: str,
+    inputs: Sequence[Variable],
+    outputs: Sequence[Variable],
+    updates: Sequence[tuple[SharedVariable, Variable]],
+) -> Program:
+    """A program in the ops that the graph is made of."""
+    own = {n.op.name for n in toposort([*outputs, *(e for _, e in updates)]) if n.op is not None}
+    return build(name, inputs, outputs, updates, own | set(OPS), "numpy")
+
+
 def diagnose(
-    program: Program, inputs: Sequence[Array], state: Sequence[Array], evaluate: Evaluate
+    program: Program,
+    inputs: Sequence[Array],
+    state: Sequence[Array],
+    evaluate: Evaluate,
+    operations: Collection[str],
 ) -> list[Value] | None:
     """Raise the error that the frontend defines for this call, if it defines one; nothing is changed.
 
-    evaluate: computes one instruction on NumPy arrays; a loop gives a tuple. Returns the outputs, or None where
-    something fails of which the frontend knows nothing.
+    evaluate: computes one instruction on NumPy arrays, for the ops among `operations`; a loop gives a tuple. Others are
+    expanded here, after their own rules have been asked. Returns the outputs, or None where something fails of which
+    the frontend knows nothing.
     """
     leaves = [*program.inputs, *program.shared, *program.constants]
     known = [*inputs, *state, *(c.data for c in program.constants)]
-    slots = [Value(np.asarray(v), leaf.label) for v, leaf in zip(known, leaves, strict=True)]
-    for instruction in program.instructions:
-        args = [slots[a] for a in instruction.args]
-        op, params = instruction.op, instruction.params
-        if instruction.repeat is None:
-            op.infer(*args, **params)
-            if op.check is not None:
-                op.check(*args, **params)
-        if instruction.repeat is not None:
-            _check_loop(instruction, args)
-            if not _diagnose_loop(instruction, [a.known for a in args], evaluate):
-                return None
-        try:
-            with np.errstate(all="ignore"):
-                result = evaluate(instruction, [a.known for a in args])
-        except Exception:  # noqa: BLE001  # nothing that the frontend defines: the caller raises what the backend did
-            return None
-        results = [result] if instruction.repeat is None else result
-        slots += [Value(np.asarray(r), node.label) for r, node in zip(results, instruction.nodes, strict=True)]
+    values = [Value(np.asarray(v), leaf.label) for v, leaf in zip(known, leaves, strict=True)]
+    slots = _run(program, values, evaluate, operations)
+    if slots is None:
+        return None
     for commit in program.commits:
         target = slots[program.first_shared + commit.shared]
         for write in commit.writes:
@@ -71,6 +74,54 @@ def diagnose(
             if rule.check is not None:
                 rule.check(target, value, *index_inputs, index=write.index)
     return [slots[o] for o in program.outputs]
+
+
+def _run(
+    program: Program, values: Sequence[Value], evaluate: Evaluate, operations: Collection[str]
+) -> list[Value] | None:
+    """The values of all slots, given those of the leaves; None where something fails of which no rule speaks."""
+    slots = list(values)
+    for instruction in program.instructions:
+        args = [slots[a] for a in instruction.args]
+        op, params = instruction.op, instruction.params
+        if instruction.repeat is None:
+            op.infer(*args, **params)
+            if op.check is not None:
+                op.check(*args, **params)
+        else:
+            _check_loop(instruction, args)
+            if not _diagnose_loop(instruction, [a.known for a in args], evaluate, operations):
+                return None
+        if instruction.repeat is None and op.name not in operations and op.expand is not None:
+            results = _run_expanded(instruction, args, evaluate, operations)
+        else:
+            results = _evaluated(instruction, args, evaluate)
+        if results is None:
+            return None
+        slots += [Value(r, node.label, node) for r, node in zip(results, instruction.nodes, strict=True)]
+    return slots
+
+
+def _evaluated(instruction: Instruction, args: Sequence[Value], evaluate: Evaluate) -> list[Array] | None:
+    try:
+        with np.errstate(all="ignore"):
+            result = evaluate(instruction, [a.known for a in args])
+    except Exception:  # noqa: BLE001  # nothing that the frontend defines: the caller raises what the backend did
+        return None
+    return [np.asarray(r) for r in ([result] if instruction.repeat is None else result)]
+
+
+def _run_expanded(
+    instruction: Instruction, args: Sequence[Value], evaluate: Evaluate, operations: Collection[str]
+) -> list[Array] | None:
+    """The value of an op through its expansion, with the rules of every op in that."""
+    op = instruction.op
+    assert op.expand is not None
+    inputs = [Input(TensorType(a.type.dtype, (None,) * a.type.ndim), name=a.label) for a in args]
+    program = unexpanded(op.name, inputs, [op.expand(*inputs, **instruction.params)], [])
+    leaves = [Value(c.data, c.label) for c in program.constants]
+    slots = _run(program, [*args, *leaves], evaluate, operations)
+    return None if slots is None else [slots[program.outputs[0]].known]
 
 
 def _check_loop(instruction: Instruction, args: Sequence[Value]) -> None:
@@ -84,7 +135,9 @@ def _check_loop(instruction: Instruction, args: Sequence[Value]) -> None:
         instruction.op.infer(*args[: how.first], *(args[d] for d in result.dims), *needed, **node.params)
 
 
-def _diagnose_loop(instruction: Instruction, args: Sequence[Array], evaluate: Evaluate) -> bool:
+def _diagnose_loop(
+    instruction: Instruction, args: Sequence[Array], evaluate: Evaluate, operations: Collection[str]
+) -> bool:
     """The body, iteration by iteration; an error is told with its iteration. False where something else fails."""
     how, body = instruction.repeat, instruction.body
     assert how is not None
@@ -97,7 +150,7 @@ def _diagnose_loop(instruction: Instruction, args: Sequence[Array], evaluate: Ev
     for t in order:
         elements = [x[t] for x in args[how.first : first]]
         try:
-            outputs = diagnose(body, [*elements, *states, *captured], (), evaluate)
+            outputs = diagnose(body, [*elements, *states, *captured], (), evaluate, operations)
             if outputs is None:
                 return False
             for place, old, new in zip(body.inputs[how.sequences :], states, outputs, strict=False):

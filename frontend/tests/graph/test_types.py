@@ -221,7 +221,7 @@ LATE = [
     ),
     (st.squeeze(p, 0) + q.sum(), st.ShapeError, "squeeze: axis 0 of p has length 2; expected 1"),
     (st.specify_shape(p, (3, None)) + q.sum(), st.ShapeError, "axis 0 of p is 2; expected 3"),
-    (st.one_hot(st.cast(q[0] - 1, "int64") + 5, 3) + p.sum(), st.BoundsError, "out of bounds for axis 0"),
+    (st.one_hot(st.cast(q[0] - 1, "int64") + 5, 3) + p.sum(), st.BoundsError, r"one_hot\(.* out of bounds for axis 1"),
 ]
 
 
@@ -242,7 +242,12 @@ AGREE = [
     (lambda x: st.split(x, 3, axis=1)[0].sum(), [(2, 4), (0, 2)], (0, 3), "split: axis 1 of p has length [42], not a"),
     (lambda x: st.einsum("ii", x), [(3, 2), (1, 3), (2, 1), (0, 1)], (0, 0), "'ii': axes 'i' of p have lengths"),
     (lambda x: st.einsum("ii,ij->j", x, x), [(3, 2), (1, 2)], (2, 2), "'ii,ij->j': axes 'i' of p have lengths . and "),
-    (lambda x: st.bincount(st.cast(x[0], "int64"), x[:, 0]), [(1, 2), (3, 2)], (3, 3), "reshape: "),
+    (
+        lambda x: st.bincount(st.cast(x[0], "int64"), x[:, 0]),
+        [(1, 2), (3, 2)],
+        (3, 3),
+        "bincount: axis 0 of ",
+    ),
 ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cases_core
 import cases_elementwise
 import cases_linalg
+import cases_peers
 import cases_random
 import cases_reduce
 import cases_select
@@ -20,6 +21,7 @@ MODULES = (
     cases_core,
     cases_elementwise,
     cases_linalg,
+    cases_peers,
     cases_random,
     cases_reduce,
     cases_select,
