@@ -34,6 +34,9 @@ class Files:
     def undo(self):
         """The backend does it."""
 
+    def ahead(self, part):
+        """Nothing is read ahead."""
+
     def map(self, cell):
         if not cell.data.size:
             return

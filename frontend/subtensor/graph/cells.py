@@ -49,6 +49,9 @@ class Keeper(Protocol):
     def undo(self) -> None:
         """Make undone what was written since then, unless the step was finished."""
 
+    def ahead(self, part: Array) -> None:
+        """Some rows, a view of a cell's array, will be read now, in order."""
+
 
 class Pinned:
     """Memory that somebody else made: a file that is mapped, or shared memory. Nothing is noted."""
@@ -64,6 +67,9 @@ class Pinned:
 
     def undo(self) -> None:
         """Nothing was noted."""
+
+    def ahead(self, part: Array) -> None:
+        """The system finds out by itself."""
 
 
 class Home(Protocol):
@@ -164,6 +170,8 @@ class Cell:
         whole: Any = self.read() if read is None else None
         for low in range(start, stop, step):
             high = min(stop, low + step)
+            if self.keeper is not None:
+                self.keeper.ahead(whole[low:high])
             yield read(self.data, low, high) if read is not None else whole[low:high]
 
     def write(self, start: int, rows: Array) -> None:

@@ -25,6 +25,9 @@ FORMAT = 1
 
 _CHUNK = 8 << 20
 
+_SCATTERED_FROM = 64 << 20
+"""Bytes of a table from which on rows are taken to be read here and there."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -200,7 +203,22 @@ def mapped(folder: Path, table: Table, *, writable: bool) -> Array:
         return array
     count = math.prod(table.shape)
     where = np.memmap(folder / table.file, dtype, "r+" if writable else "r", table.begin, (count,))
-    return np.asarray(where).reshape(table.shape)
+    array = np.asarray(where).reshape(table.shape)
+    mapping = mapping_of(array)
+    if mapping is not None and table.nbytes >= _SCATTERED_FROM and hasattr(mmap, "MADV_RANDOM"):
+        mapping.madvise(mmap.MADV_RANDOM)  # rows are read here and there: what lies beside them would be read in vain
+    return array
+
+
+def read_ahead(part: Array) -> None:
+    """Have the system read some rows of a mapped table at once."""
+    mapping = mapping_of(part)
+    if mapping is None or not part.nbytes or not hasattr(mmap, "MADV_WILLNEED"):
+        return
+    whole = np.frombuffer(mapping, np.uint8)
+    begin = part.ctypes.data - whole.ctypes.data
+    first = begin - begin % mmap.PAGESIZE
+    mapping.madvise(mmap.MADV_WILLNEED, first, begin + part.nbytes - first)
 
 
 def mapping_of(array: Array) -> mmap.mmap | None:

@@ -47,6 +47,9 @@ class _Keeper:
     def undo(self) -> None:
         self.store._undo()  # noqa: SLF001  # as above
 
+    def ahead(self, part: Array) -> None:
+        files.read_ahead(part)
+
 
 class Store:
     """A folder with the tables and the state of a model as plain ``.npy`` files, which steps write in place.
