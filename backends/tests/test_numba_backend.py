@@ -47,6 +47,10 @@ def increments(shared, rows, cost):
     return [(shared, st.inc_subtensor(rows, -0.1 * st.grad(cost, rows)))]
 
 
+def adam(shared, rows, cost):
+    return st.optimizers.adam(cost, [rows], learning_rate=0.1)
+
+
 def kernels(f):
     return f._execute.kernels
 
@@ -148,8 +152,10 @@ def test_an_outer_product_is_written_without_being_stored():
     assert (u.get_value() == expected).all()
     assert (t.get_value()[:2] == 4).all()
     (source,) = kernels(f)
-    assert "v2[" in source
-    assert "b" not in {a[0] for a in source.split("(")[1].split(")")[0].split(", ") if a.endswith("_3d")}
+    given = source.split("(")[1].split(")")[0].split(", ")
+    stored = [f"{name}.shape[" for name in given if name.startswith("b")]
+    assert stored
+    assert not any(f"{s}2]" in source for s in stored)  # nothing with three axes
 
 
 def test_sums_do_not_lose_small_numbers():
@@ -193,9 +199,8 @@ def test_distinct_rows(dtype):
 
 def test_compile_ahead_and_explain():
     table, ids, y = data()
-    _, step = row_step("numba", table, lambda t, rows, cost: st.optimizers.adam(cost, [rows], learning_rate=0.1))
+    _, step = row_step("numba", table, adam)
     assert step.compile([(B,), (B, D)]) is step
-    assert all(callable(v) and v.__class__.__name__ != "_Late" for v in [step.compile])
     assert "compiled loops: 2" in str(step.explain())
     with pytest.raises(st.errors.CallError if hasattr(st, "errors") else TypeError, match="1 shapes for 2 inputs"):
         step.compile([(B,)])
@@ -225,7 +230,7 @@ assert st.function([x], ((x + 5.5) * x).sum(), backend="numba")([1.0]) == 6.5
 def test_another_process_finds_compiled_code_and_survives_damage(tmp_path, monkeypatch):
     monkeypatch.setenv("SUBTENSOR_NUMBA_CACHE", str(tmp_path))
     subprocess.run([sys.executable, "-c", CODE], check=True)
-    compiled = [p for p in tmp_path.rglob("*.nbc")]
+    compiled = list(tmp_path.rglob("*.nbc"))
     assert compiled
     before = {p: p.stat().st_mtime_ns for p in compiled}
     subprocess.run([sys.executable, "-c", CODE], check=True)
@@ -248,9 +253,7 @@ def test_several_threads_at_once():
     wrong = []
 
     def run(k):
-        for _ in range(20):
-            if not (f(values[k]) == 8 * (2 * k + 1) * k).all():
-                wrong.append(k)
+        wrong.extend(k for _ in range(20) if not (f(values[k]) == 8 * (2 * k + 1) * k).all())
 
     threads = [threading.Thread(target=run, args=(k,)) for k in range(6)]
     for t in threads:

@@ -303,7 +303,7 @@ class Function:
         """Compile now what the first call would compile, and return the function itself.
 
         shapes: of the arguments, in the order of the inputs, for backends to which they matter. A backend that compiles
-        nothing, or only when it sees values, leaves it to the first call. Raises CallError for a wrong number of shapes.
+        nothing, or only when it sees values, leaves it to the first call. Raises CallError for a wrong number of them.
         """
         if shapes is not None and len(shapes) != len(self._parameters):
             raise CallError(f"{self.name}: compile: {len(shapes)} shapes for {len(self._parameters)} inputs")
