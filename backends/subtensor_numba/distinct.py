@@ -115,6 +115,7 @@ class DistinctRows:
         self.kernel: Kernel | None = None
 
     def compile(self) -> Kernel:
+        """The compiled call."""
         if self.kernel is None:
             row = array("int64", 1, writeable=True)
             self.kernel = compiled(SOURCE, [array(self.dtype, 1, writeable=False), WHOLE, *[row] * 7])

@@ -8,6 +8,7 @@ and the whole program runs on NumPy, which gives the result or notices what is w
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -37,6 +38,7 @@ class FusedEmitter(Emitter):
         self.fused = Division(program, self)
         self.late: list[_Late | DistinctRows] = []
         self.last: list[str] = []
+        self.call: list[str] = []
         self.idioms: dict[int, Idiom] = {}
         self.done: set[int] = set()  # slots that an idiom fills
 
@@ -252,15 +254,13 @@ class FusedEmitter(Emitter):
         if not final:
             return [*lines, *call]
         self.lines += lines
+        self.call = [f"{self.bind('partial', partial)}({run}, *given, 0)"]
         if not self._others():
             return call
-        settle = self.bind("settled", settled)
-        part = self.bind("partial", partial)
         return [
-            f"given = {settle}({given})",
+            f"given = {self.bind('settled', settled)}({given})",
             f"if {run}(*given, 1):",
             "    return plain(inputs, cells)",
-            f"rows = {part}({run}, *given, 0)",
         ]
 
     def _new(self, slot: int, axes: Sequence[Place], *, small: bool = False) -> str:
@@ -274,31 +274,24 @@ class FusedEmitter(Emitter):
             return empty
         return f"{self.bind('place', place)}({self.rooms.number(i)}, {shape}, {dtype!r})"
 
+    def calls(self, c: Commit) -> list[str]:
+        if c in self._others():
+            return super().calls(c)
+        own = [o for o in self.program.commits if o not in self._others()]
+        return self.call if c is own[0] else []
+
     def commits(self) -> tuple[str, ...]:
-        if not self.last:
+        if not self.call:
             return super().commits()
-        if not self._others():
-            return tuple(self.last)
-        whole = self.program
-        others = tuple(self._others())
-        self.program = Program(
-            whole.name,
-            whole.inputs,
-            whole.shared,
-            whole.constants,
-            whole.instructions,
-            whole.outputs,
-            others,
-            whole.types,
-        )
-        rest = super().commits()
-        self.program = whole
-        return (*self.last, *_joined(rest))
+        if self._others():
+            return (*self.last, *super().commits())
+        kept = " is None is ".join(f"k{c.shared}.keeper" for c in self.program.commits)
+        return (f"if not ({kept} is None):", "    return plain(inputs, cells)", *self.last)
 
     def function(self, name: str = "program") -> Callable[..., Any]:
         plain = Plain(self.program, self.lowerings)
         self.space["plain"] = plain
-        fused = super().function(name)
+        fused: Any = super().function(name)
 
         def program(inputs: Any, cells: Any) -> Any:
             try:
@@ -306,17 +299,30 @@ class FusedEmitter(Emitter):
             except Exception:  # noqa: BLE001  # NumPy's way gives the result, or notices the same
                 return plain(inputs, cells)
 
-        program.source = fused.source  # type: ignore[attr-defined]  # for those who want to read it
+        def prepare(shapes: object) -> None:
+            for each in self.late:
+                each.compile()
+
+        extra = {"source": fused.source, "prepare": prepare, "notes": self.notes, "kernels": self.kernels}
+        program.__dict__.update(extra)
         return program
 
+    @property
+    def kernels(self) -> list[str]:
+        """The sources of the loops, for those who want to read them."""
+        return [k.source for k in self.late if isinstance(k, _Late)]
 
-def _joined(lines: Sequence[str]) -> list[str]:
-    """A commit's lines, with the kernel's writes among its calls."""
-    *before, call = lines
-    if call == "w0()":
-        return [*before, "commit((), (), (rows, w0))"]
-    at = call.rindex("(")
-    return [*before, f"{call[: at + 1]}rows, {call[at + 1 :]}"]
+    def notes(self) -> list[str]:
+        """What explain() says of the loops."""
+        loops = [k for k in self.late if isinstance(k, _Late)]
+        inside = self.fused.inside
+        names = Counter(
+            i.op.name for i in self.program.instructions if i.out not in (*inside, *self.inline, *self.blank)
+        )
+        rest = ", ".join(f"{n} {name}" if n > 1 else name for name, n in names.items()) or "nothing"
+        count = f"for {len(inside)} of {len(self.program.instructions)} instructions"
+        said = f"compiled loops: {len(loops)}, {count} and {len(self.fused.writes)} writes of rows; on NumPy: {rest}"
+        return [said] + [f"  refused by Numba, so on NumPy: {k.refused}" for k in loops if k.refused]
 
 
 class Plain:

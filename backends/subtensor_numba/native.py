@@ -22,6 +22,9 @@ from numba.core import compiler
 from subtensor.graph import forks
 from subtensor_numba import primitives
 
+if numba.version_info.short < (0, 61):
+    raise ImportError(f"the Numba backend needs Numba 0.61 or newer; {numba.__version__} is installed")
+
 Kernel = Callable[..., int]
 
 log = logging.getLogger("subtensor")

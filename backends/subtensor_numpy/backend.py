@@ -71,7 +71,7 @@ class NumpyBackend:
                     return _quiet_context().run(function, inputs, cells)
             return _quiet.run(function, inputs, cells)
 
-        run.source = function.source  # type: ignore[attr-defined]  # for those who want to read it
+        run.__dict__.update(function.__dict__)  # the source, for those who want to read it, and what else there is
         return run
 
     def function(self, program: Program, lowerings: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:

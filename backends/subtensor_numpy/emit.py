@@ -16,7 +16,7 @@ from subtensor.errors import Unsupported
 from subtensor.graph.cells import commit, commit_kept
 from subtensor.graph.indexing import Index, Ref, Slice
 from subtensor.ops.loop import UNTOLD
-from subtensor.program.linear import Instruction, Program, Write
+from subtensor.program.linear import Commit, Instruction, Program, Write
 from subtensor_numpy.blocks import BlockWriter, Group, Grouper, Memory, row_kind
 from subtensor_numpy.loops import loop_function
 from subtensor_numpy.lowerings import (
@@ -233,6 +233,10 @@ class Emitter:
             f"{w.kind!r}, {w.checked})"
         )
 
+    def calls(self, c: Commit) -> list[str]:
+        """Expressions for the calls that make the writes of a commit."""
+        return [self._prepared(self.program.first_shared + c.shared, w) for w in c.writes]
+
     def commits(self) -> tuple[str, ...]:
         """Lines that prepare the commit, then the line that makes it."""
         program = self.program
@@ -242,7 +246,7 @@ class Emitter:
                 replaced.append(f"k{c.shared}")
                 values.append(f"asarray({self.slot(c.value)}, order='C')")
                 continue
-            writes += [self._prepared(program.first_shared + c.shared, w) for w in c.writes]
+            writes += self.calls(c)
             for w in c.writes:
                 inputs = _tuple([self.slot(s) for s in w.inputs])
                 changes.append(f"(k{c.shared}, {self.bind('index', w.index)}, {inputs})")

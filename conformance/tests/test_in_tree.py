@@ -8,7 +8,7 @@ import pytest
 from subtensor_conformance import run
 
 
-@pytest.fixture(scope="module", params=["numpy", "jax", "tiny"])
+@pytest.fixture(scope="module", params=["numpy", "numba", "jax", "tiny"])
 def report(request):
     if request.param != "tiny":
         return run(request.param)

@@ -310,14 +310,36 @@ class Function:
             raise CallError(f"{self.name}: missing {', '.join(missing)}; the inputs are: {names}")
         return tuple(values)
 
+    def compile(self, shapes: Sequence[tuple[int, ...]] | None = None) -> Function:
+        """Compile now what the first call would compile, and return the function itself.
+
+        shapes: of the arguments, in the order of the inputs, for backends to which they matter. A backend that compiles
+        nothing, or only when it sees values, leaves it to the first call. Raises CallError for a wrong number of them.
+        """
+        if shapes is not None and len(shapes) != len(self._parameters):
+            raise CallError(f"{self.name}: compile: {len(shapes)} shapes for {len(self._parameters)} inputs")
+        prepare = getattr(self._execute, "prepare", None)
+        if prepare is not None:
+            prepare(shapes)
+        return self
+
     def explain(self, *, rewrites: bool = False) -> Explanation:
         """What each update touches, and why: in place or not, rows or the whole table, bytes as a formula in the shapes
         and, once the function was called, as the number of the first call. rewrites: also list every rewrite.
         """
         outputs, updates = self.graph
         backend, shapes = self.backend.name, self._shapes
+        notes = getattr(self._execute, "notes", tuple)
         return explanation(
-            self.program, backend, self.source, updates, outputs, self.selection, shapes, rewrites=rewrites
+            self.program,
+            backend,
+            self.source,
+            updates,
+            outputs,
+            self.selection,
+            shapes,
+            rewrites=rewrites,
+            notes=notes(),
         )
 
     def draw(self, path: Any = None, *, format: str = "svg", stage: str = "after") -> str:

@@ -82,10 +82,12 @@ class Explanation:
     backend: str
     updates: tuple[UpdateReport, ...]
     steps: tuple[Step, ...] | None
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.name} on {self.backend}: {counted(len(self.updates), 'update')}"]
         lines += [str(u) for u in self.updates]
+        lines += self.notes
         if self.steps is not None:
             lines.append(f"{len(self.steps)} rewrites:")
             lines += [f"  {s.rule}: {describe(s.before)} -> {describe(s.after)}" for s in self.steps]
@@ -97,10 +99,12 @@ class Explanation:
 def explanation(
     program: Program, backend: str, source: tuple[Sequence[Variable], Updates], changed: Updates,
     outputs: Sequence[Variable], selection: Selection, shapes: Sequence[tuple[int, ...]] | None, *, rewrites: bool,
+    notes: Sequence[str] = (),
 ) -> Explanation:  # fmt: skip
     """The explanation of a program. source: outputs and updates as written; changed, outputs: as rewritten.
 
-    shapes: of the arguments of a call, for numbers. rewrites: whether to list the steps.
+    shapes: of the arguments of a call, for numbers. rewrites: whether to list the steps. notes: what the
+    executable says of itself.
     """
     known: dict[Variable, tuple[int, ...]] = {s: s.cell.shape for s in program.shared}
     if shapes is not None:
@@ -110,7 +114,7 @@ def explanation(
         steps = []
         rewrite([*source[0], *(e for _, e in source[1])], selection, steps)
     return Explanation(program.name, backend, tuple(reports(program, source[1], changed, outputs, known)),
-                       None if steps is None else tuple(steps))  # fmt: skip
+                       None if steps is None else tuple(steps), tuple(notes))  # fmt: skip
 
 
 def reports(

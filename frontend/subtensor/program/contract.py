@@ -6,7 +6,7 @@ A backend is any object with the attributes of :class:`Backend`. It reaches the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
@@ -49,6 +49,18 @@ class Executable(Protocol):
         where an argument breaks a rule (a position out of bounds, lengths that do not fit): the frontend finds out what
         was wrong and words the error.
         """
+        ...
+
+
+class Compiling(Protocol):
+    """An executable that compiles at its first call, and can do so earlier; optional, either method by itself."""
+
+    def prepare(self, shapes: Sequence[tuple[int, ...]] | None) -> None:
+        """Compile now what a call with arguments of these shapes would compile; None: for whatever shapes they have."""
+        ...
+
+    def notes(self) -> Sequence[str]:
+        """Lines for ``fn.explain()``: what runs how, and what could not be compiled."""
         ...
 
 
