@@ -22,6 +22,7 @@ from subtensor_conformance.cases import (
     gradients,
     indexing,
     linalg,
+    loops,
     optimizers,
     ownership,
     reductions,
@@ -45,6 +46,7 @@ AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
     "set": ("core", "writing a subset: x[index].set(y)", indexing.set_cases),
     "inc": ("core", "adding to a subset: x[index].inc(y)", indexing.inc_cases),
     "dynamic": ("core", "masks, and shapes that depend on values", dynamic.cases),
+    "loops": ("core", "loops: order, states, taps, conditions, gradients, subsets within", loops.cases),
     "errors": ("core", "error classes and texts", errors.cases),
     "ownership": ("core", "who owns inputs, outputs and state", ownership.cases),
     "gradient": (

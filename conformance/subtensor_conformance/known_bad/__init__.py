@@ -14,6 +14,7 @@ from subtensor.plugins.hooks import hookimpl
 from subtensor_conformance.known_bad import (
     conduct,
     curvature,
+    loops,
     optimizers,
     state,
     subsets,
@@ -71,6 +72,7 @@ __all__ = [
     "conduct",
     "curvature",
     "installed",
+    "loops",
     "optimizers",
     "state",
     "subsets",
