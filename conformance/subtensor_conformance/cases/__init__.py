@@ -22,6 +22,7 @@ from subtensor_conformance.cases import (
     gradients,
     indexing,
     linalg,
+    loops,
     optimizers,
     ownership,
     random,
@@ -47,6 +48,7 @@ AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
     "inc": ("core", "adding to a subset: x[index].inc(y)", indexing.inc_cases),
     "dynamic": ("core", "masks, and shapes that depend on values", dynamic.cases),
     "random": ("core", "random numbers: bits, floats, weights, state", random.cases),
+    "loops": ("core", "loops: order, states, taps, conditions, gradients, subsets within", loops.cases),
     "errors": ("core", "error classes and texts", errors.cases),
     "ownership": ("core", "who owns inputs, outputs and state", ownership.cases),
     "gradient": (

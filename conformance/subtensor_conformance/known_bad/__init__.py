@@ -14,6 +14,7 @@ from subtensor.plugins.hooks import hookimpl
 from subtensor_conformance.known_bad import (
     conduct,
     curvature,
+    loops,
     optimizers,
     random,
     state,
@@ -72,6 +73,7 @@ __all__ = [
     "conduct",
     "curvature",
     "installed",
+    "loops",
     "optimizers",
     "random",
     "state",
