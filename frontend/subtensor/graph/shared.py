@@ -20,6 +20,8 @@ class SharedVariable(Variable):
 
     __slots__ = ("_default_update", "cell")
 
+    cell: Cell
+
     def __init__(self, type: TensorType, value: Array | Cell, name: str | None) -> None:
         super().__init__(type, name=name)
         cell = value if isinstance(value, Cell) else Cell(value)
