@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from subtensor.errors import DomainError, DTypeError, ShapeError, counted
+from subtensor.errors import MANY, DomainError, DTypeError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
@@ -160,6 +160,8 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     total = length(x, axis)
     edges: list[Any]
     if n_splits is not None:
+        if not 0 <= n_splits <= MANY:
+            raise DomainError(f"split: n_splits={n_splits}; expected 0 or more parts, {MANY} at most")
         sizes = as_tensor(splits_size)
         edges = [0]
         for i in range(n_splits):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from subtensor.errors import DomainError, DTypeError, ShapeError, counted
-from subtensor.graph.constants import as_tensor, constant
+from subtensor.graph.constants import as_tensor, constant, refuse_masked
 from subtensor.graph.lengths import root
 from subtensor.graph.nodes import (
     DISCONNECTED,
@@ -520,6 +520,7 @@ fixed_shape = define(
 def specify_shape(x: Any, shape: Any) -> Variable:
     """x with a static shape that is checked at run time; None leaves a length open."""
     x = as_tensor(x)
+    refuse_masked(shape, "specify_shape")
     dims = tuple(d if d is None else int(d) for d in shape)
     if len(dims) != x.ndim:
         raise ShapeError(f"specify_shape: {counted(len(dims), 'axis')} given for {x.label}, which has {x.ndim}")
