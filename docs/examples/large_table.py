@@ -59,7 +59,9 @@ def main(rows, steps, folder):
         start = time.perf_counter()
         errors = step.steps(batches(rows, int(seen.get_value()), steps))
         seconds = time.perf_counter() - start
-        print(f"{steps} steps of {BATCH} rows in {seconds:.1f} s; error {errors[:5].mean():.3f} -> {errors[-5:].mean():.3f}")
+        print(
+            f"{steps} steps of {BATCH} rows in {seconds:.1f} s; error {errors[:5].mean():.3f} -> {errors[-5:].mean():.3f}"
+        )
         try:
             table.get_value()
         except MemoryError:

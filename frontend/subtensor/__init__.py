@@ -13,7 +13,9 @@ from subtensor import errors, plugins
 from subtensor.calculus.grad import grad
 from subtensor.calculus.jacobians import hessian, jacobian
 from subtensor.calculus.products import Lop, Rop, gauss_newton_vector_product, hessian_vector_product
+from subtensor.doors import door as _door
 from subtensor.errors import (
+    ArgumentError,
     BackendNotFoundError,
     BoundsError,
     CallError,
@@ -59,13 +61,17 @@ from subtensor.starting import shared
 
 plugins.reserve(ops=_OPS, rewrites=_RULES)  # what is built in cannot be taken by a plugin
 
-as_tensor_variable = as_tensor
+constant = _door(constant)
+as_tensor = as_tensor_variable = _door(as_tensor)
 TensorVariable = Variable
 
-globals().update(_CONSTRUCTORS)
-globals().update({name: f for name, f in _FUNCTIONS.items() if name not in ("eval", "getitem")})
+function, shared, tensor, verify_grad, dprint = map(_door, (function, shared, tensor, verify_grad, dprint))
+Lop, Rop, grad, jacobian, hessian = map(_door, (Lop, Rop, grad, jacobian, hessian))
+hessian_vector_product, gauss_newton_vector_product = map(_door, (hessian_vector_product, gauss_newton_vector_product))
+globals().update({name: _door(f, name) for name, f in _CONSTRUCTORS.items()})
+globals().update({name: _door(f, name) for name, f in _FUNCTIONS.items() if name not in ("eval", "getitem")})
 scan_module = _SimpleNamespace(
-    **{name: _FUNCTIONS[name] for name in ("foldl", "foldr", "map", "reduce", "scan", "until")}
+    **{name: globals()[name] for name in ("foldl", "foldr", "map", "reduce", "scan", "until")}
 )
 """Theano's ``theano.scan_module``."""
 
@@ -102,6 +108,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [  # noqa: PLE0604  # names made from tables are strings too
+    "ArgumentError",
     "BackendNotFoundError",
     "BoundsError",
     "CallError",

@@ -53,6 +53,10 @@ class GraphError(SubtensorError, ValueError):
     """A graph breaks an invariant."""
 
 
+class ArgumentError(SubtensorError, TypeError, ValueError):
+    """A function was given arguments that it cannot use."""
+
+
 class SettingError(SubtensorError, AttributeError):
     """What cannot be assigned: a part of a node, which is immutable, or a setting that there is not."""
 
@@ -110,6 +114,10 @@ class Unsupported(SubtensorError, NotImplementedError):
     def __init__(self, capability: str, message: str | None = None) -> None:
         super().__init__(message or f"the backend does not support {capability!r}")
         self.capability = capability
+
+
+MANY = 1_000_000
+"""Nodes that one call may make, where a number says how many: beyond, it was no number of parts that was meant."""
 
 
 def counted(n: int, noun: str) -> str:

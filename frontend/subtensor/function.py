@@ -415,6 +415,8 @@ def function(
     Raises FunctionError and its kin while building: MissingInputError, UnusedInputError, UpdateError.
     """
     label = "function" if name is None else checked_name(name, "function: name")
+    if allow_input_downcast not in (None, True, False) or isinstance(allow_input_downcast, float):
+        raise FunctionError(f"{label}: allow_input_downcast={allow_input_downcast!r}; expected None, True or False")
     specs = _input_specs(inputs, label)
     nodes, pack = _output_form(outputs)
     pairs = _update_pairs(updates, label)
@@ -691,7 +693,7 @@ def _check_unused(specs: Sequence[In], outputs: Sequence[Variable], action: str,
     )
     if action == "raise":
         raise UnusedInputError(message)
-    warnings.warn(message, stacklevel=3)
+    warnings.warn(message, stacklevel=4)
 
 
 def _replaced(nodes: list[Variable], replacements: Any, label: str) -> list[Variable]:

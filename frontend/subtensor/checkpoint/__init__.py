@@ -5,5 +5,8 @@ Tables go through in pieces, so that saving and loading take no memory to speak 
 
 from subtensor.checkpoint.loading import load
 from subtensor.checkpoint.saving import save
+from subtensor.doors import door
+
+load, save = door(load), door(save)
 
 __all__ = ["load", "save"]

@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from subtensor.errors import DTypeError
+from subtensor.errors import DTypeError, SettingError
 from subtensor.graph.types import FLOATS, FLOATX
+
+_FLAGS = ("floatX", "backend", "check_promises")
 
 
 class Config:
@@ -29,7 +32,7 @@ class Config:
 
     @floatX.setter
     def floatX(self, dtype: str) -> None:
-        if dtype not in FLOATS:
+        if not isinstance(dtype, str) or dtype not in FLOATS:
             raise DTypeError(f"config.floatX: got {dtype!r}; expected one of {', '.join(FLOATS)}")
         self._floatX = dtype
 
@@ -40,7 +43,7 @@ class Config:
 
     @backend.setter
     def backend(self, name: str) -> None:
-        if not name:
+        if not isinstance(name, str) or not name:
             raise DTypeError(f"config.backend: got {name!r}; expected the name of a backend")
         self._backend = name
 
@@ -48,8 +51,8 @@ class Config:
     def change_flags(self, **flags: str | bool) -> Iterator[None]:
         """Set flags for the length of a ``with`` block."""
         for name in flags:
-            if name not in ("floatX", "backend", "check_promises"):
-                raise AttributeError(f"config has no flag {name!r}; expected floatX, backend or check_promises")
+            if name not in _FLAGS:
+                raise SettingError(f"config.{name}: there is no such setting; expected one of {', '.join(_FLAGS)}")
         before = {name: getattr(self, name) for name in flags}
         try:
             for name, value in flags.items():
@@ -58,6 +61,13 @@ class Config:
         finally:
             for name, value in before.items():
                 setattr(self, name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and name not in _FLAGS:
+            raise SettingError(f"config.{name}: there is no such setting; expected one of {', '.join(_FLAGS)}")
+        if name == "check_promises" and not isinstance(value, bool):
+            raise DTypeError(f"config.check_promises: got {value!r}; expected True or False")
+        object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"Config(floatX={self.floatX!r}, backend={self.backend!r})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -23,12 +24,33 @@ def default_dtype(value: PyScalar) -> str:
     return {bool: "bool", int: INDEX}.get(type(value), config.floatX)
 
 
+def refuse_masked(value: Any, where: str) -> None:
+    """Raises DTypeError for an array whose mask would be lost."""
+    masked = sys.modules.get("numpy.ma")  # where nobody has imported it, there is none
+    if masked is not None and isinstance(value, masked.MaskedArray):
+        raise DTypeError(f"{where}: got a masked array, whose mask would be lost; expected an array: value.filled(0)")
+
+
+def fitted(array: Array, dtype: str, where: str) -> Array:
+    """`array` in `dtype`; raises DTypeError where it holds numbers that are none of an integer dtype."""
+    target = np.dtype(dtype)
+    if target.kind in "ui" and array.size and array.dtype != target and array.dtype.kind in "iuf":
+        limits = np.iinfo(target)
+        low, high = array.min(), array.max()
+        if not (np.isfinite(low) and np.isfinite(high) and int(low) >= limits.min and int(high) <= limits.max):
+            raise DTypeError(
+                f"{where}: values from {low} to {high} do not fit into {dtype}, which goes from {limits.min} to "
+                f"{limits.max}; use a wider dtype, or change them first"
+            )
+    return array.astype(target, copy=False)
+
+
 def number_array(value: Any, where: str, dtype: Any = None) -> Array:
     """`value` as a NumPy array of bools, integers or floats; raises DTypeError for anything else."""
-    if isinstance(value, np.ma.MaskedArray):
-        raise DTypeError(f"{where}: {shorten(value)} is a masked array, whose mask would be lost; use .filled(…)")
+    refuse_masked(value, where)
     try:
-        array = np.asarray(value, dtype)
+        plain = dtype is None or isinstance(value, np.ndarray | np.generic)
+        array = np.asarray(value) if plain else np.asarray(value, dtype)
     except (ValueError, OverflowError) as error:  # ragged lists; integers beyond every dtype
         raise DTypeError(f"{where}: cannot make a tensor of {shorten(value)}: {error}") from error
     if array.dtype == object or array.dtype.kind in "USVTcMm":
@@ -36,7 +58,7 @@ def number_array(value: Any, where: str, dtype: Any = None) -> Array:
             f"{where}: cannot make a tensor of {shorten(value)} (NumPy dtype {array.dtype}); "
             "expected bools, integers or floats"
         )
-    return array
+    return array if dtype is None else fitted(array, dtype, where)
 
 
 def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype: Any = None) -> Constant:
@@ -60,7 +82,7 @@ def constant(value: Any, name: str | None = None, ndim: int | None = None, dtype
             kinds = {type(v) for v in np.ravel(np.asarray(value, dtype=object)).tolist()}
             if kinds <= {bool, int, float} and array.dtype == np.float64:
                 array = array.astype(config.floatX)
-        array = array.astype(as_dtype(dtype if dtype is not None else array.dtype), copy=False)
+        array = fitted(array, as_dtype(dtype if dtype is not None else array.dtype), "constant")
     if ndim is not None:
         extra = _surplus("constant", "the value", array.shape, ndim)
         array = array.reshape(array.shape[extra:] if extra > 0 else (1,) * -extra + array.shape)

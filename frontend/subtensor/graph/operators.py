@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, overload
 
-from subtensor.errors import DTypeError, ShapeError
+from subtensor.doors import RAW, refuse, reworded
+from subtensor.errors import DTypeError, ShapeError, SubtensorError
 
 F = TypeVar("F", bound=Callable[..., Any])
 N = TypeVar("N")
@@ -70,7 +71,14 @@ class Operators(Generic[N]):
     shape_static: tuple[int | None, ...]
 
     def _call(self, name: str, *args: Any, **kwargs: Any) -> N:
-        result: N = FUNCTIONS[name](*args, **kwargs)
+        function = FUNCTIONS[name]
+        try:
+            result: N = function(*args, **kwargs)
+        except SubtensorError as error:
+            reworded(error, name, function, args, kwargs)
+            raise
+        except RAW as error:
+            refuse(error, name, function, args, kwargs)
         return result
 
     # --- arithmetic
@@ -276,10 +284,12 @@ class Operators(Generic[N]):
         return self._call("reshape", self, shape[0] if len(shape) == 1 else shape, ndim=ndim)
 
     def transpose(self, *axes: Any) -> N:
-        return self._call("transpose", self, (axes[0] if len(axes) == 1 else axes) or None)
+        return self._call("transpose", self, axes[0] if len(axes) == 1 and axes[0] != () else axes or None)
 
     def dimshuffle(self, *pattern: Any) -> N:
-        return self._call("dimshuffle", self, pattern[0] if len(pattern) == 1 and pattern[0] != "x" else pattern)
+        return self._call(
+            "dimshuffle", self, pattern[0] if len(pattern) == 1 and not isinstance(pattern[0], str) else pattern
+        )
 
     def swapaxes(self, axis1: int, axis2: int) -> N:
         return self._call("swapaxes", self, axis1, axis2)
@@ -382,7 +392,7 @@ class Operators(Generic[N]):
 
     def eval(self, inputs_to_values: Any = None, **kwargs: Any) -> Any:
         """The value of this variable: a compiled function, called with ``{input: value}``."""
-        return FUNCTIONS["eval"](self, inputs_to_values, **kwargs)
+        return self._call("eval", self, inputs_to_values, **kwargs)
 
     # --- NumPy's protocols: np.exp(x), array * x and np.sum(x) build graph
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

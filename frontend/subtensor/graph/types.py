@@ -171,8 +171,9 @@ def scalar_array(value: PyScalar, dtype: str, where: str) -> np.ndarray[Any, Any
     """A Python scalar as a 0-d array of `dtype`; an integer that does not fit raises DTypeError."""
     try:
         return np.asarray(value, dtype=dtype)
-    except OverflowError as error:
-        raise DTypeError(f"{where}: Python integer {value} is out of bounds for {dtype}; use a wider dtype") from error
+    except (OverflowError, ValueError) as error:
+        what = f"Python integer {value}" if isinstance(value, int) else f"the Python float {value}"
+        raise DTypeError(f"{where}: {what} is out of bounds for {dtype}; use a wider dtype") from error
 
 
 Labels: TypeAlias = Sequence[str] | Callable[[], Sequence[str]]

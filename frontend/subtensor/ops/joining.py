@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from subtensor.errors import DomainError, DTypeError, ShapeError, counted
+from subtensor.errors import MANY, DomainError, DTypeError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, call, define
@@ -163,6 +163,8 @@ def split(x: Any, splits_size: Any, n_splits: int | None = None, axis: int = 0) 
     total = length(x, axis)
     edges: list[Any]
     if n_splits is not None:
+        if not 0 <= n_splits <= MANY:
+            raise DomainError(f"split: n_splits={n_splits}; expected 0 or more parts, {MANY} at most")
         edges = _parts_of_sizes(x, axis, as_tensor(splits_size), n_splits)
     elif isinstance(splits_size, Variable) and splits_size.ndim == 0 and splits_size.known is None:
         raise DTypeError(f"split: the number of parts must be known while the graph is built; got {splits_size!r}")

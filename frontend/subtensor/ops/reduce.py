@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from subtensor.errors import DomainError, ShapeError
+from subtensor.errors import MANY, DomainError, ShapeError
 from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define, static_dims
@@ -415,8 +415,8 @@ def _scanned(x: Any, axis: int | None, where_: str) -> tuple[Variable, int]:
 def diff(x: Any, n: int = 1, axis: int = -1) -> Variable:
     """The n-th difference of neighbours along `axis`; x itself where n is 0. Raises DomainError where n is negative."""
     x = as_tensor(x)
-    if n < 0:
-        raise DomainError(f"diff: n={n} for {x.label}; expected 0 or more differences")
+    if not 0 <= n <= MANY:
+        raise DomainError(f"diff: n={n} for {x.label}; expected 0 or more differences, {MANY} at most")
     axis = normalize_axis(axis, x.ndim, "diff")
     before = [slice(None)] * axis
     minus = "not_equal" if x.dtype == "bool" else "subtract"

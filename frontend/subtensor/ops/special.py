@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from subtensor.errors import ArgumentError
 from subtensor.graph.constants import as_tensor, constant, promoted
 from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import Op, Variable, call
@@ -206,7 +207,7 @@ def clip(x: Any, a_min: Any = None, a_max: Any = None, **bounds: Any) -> Variabl
     low = bounds.pop("min", a_min)
     high = bounds.pop("max", a_max)
     if bounds:
-        raise TypeError(f"clip: unexpected arguments {', '.join(bounds)}; expected a_min and a_max")
+        raise ArgumentError(f"clip: unexpected arguments {', '.join(bounds)}; expected a_min and a_max")
     if low is None and high is None:
         return as_tensor(x)
     nodes = promoted("clip", x, *(b for b in (low, high) if b is not None))

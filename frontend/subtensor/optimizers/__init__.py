@@ -4,6 +4,7 @@
 gradients of a row that is used more than once are summed first. See ``docs/optimizers.md``.
 """
 
+from subtensor.doors import door
 from subtensor.optimizers import schedules
 from subtensor.optimizers.adam import adam, adamax, adamw, lamb, nadam
 from subtensor.optimizers.adaptive import adadelta, adagrad, rmsprop, rowwise_adagrad
@@ -11,6 +12,10 @@ from subtensor.optimizers.build import Options
 from subtensor.optimizers.ftrl_proximal import ftrl
 from subtensor.optimizers.gradient_descent import momentum, nesterov, sgd
 from subtensor.optimizers.updates import Updates
+
+adadelta, adagrad, adam, adamax, adamw, ftrl, lamb = map(door, (adadelta, adagrad, adam, adamax, adamw, ftrl, lamb))
+momentum, nadam, nesterov, rmsprop = map(door, (momentum, nadam, nesterov, rmsprop))
+rowwise_adagrad, sgd = map(door, (rowwise_adagrad, sgd))
 
 __all__ = [
     "Options",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import DTypeError, FunctionError
+from subtensor.graph.constants import refuse_masked
 from subtensor.graph.nodes import Array, Variable, checked_name
 from subtensor.graph.shared import SharedVariable, check_static_shape
 from subtensor.graph.types import can_cast
@@ -104,6 +105,7 @@ class Parameter:
         try:
             if hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
                 value = np.asarray(value) if hasattr(value, "__array__") else np.from_dlpack(value)
+            refuse_masked(value, self.where)
             array = np.asarray(value)
         except (ValueError, BufferError) as error:
             raise DTypeError(f"{self.where}: cannot make an array of {type(value).__name__}: {error}") from error
@@ -129,6 +131,11 @@ class Parameter:
             raise DTypeError(f"{self.where} takes exactly {target}, got {array.dtype}; it is declared strict")
         if array.size == 0 and not isinstance(value, np.ndarray):
             return array.astype(target)
+        if array.dtype == bool and array.ndim and self.dtype.kind in "ui":
+            raise DTypeError(
+                f"{self.where} takes {target}, got a mask: bool of shape {array.shape}; give positions, "
+                f"np.flatnonzero(mask), or 0 and 1, mask.astype('{target}'), whichever is meant"
+            )
         if self.dtype.kind in "bui" and array.dtype.kind == "f":
             return self._whole(array)
         if can_cast(array.dtype.name, target, "safe"):

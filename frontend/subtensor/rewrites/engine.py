@@ -104,12 +104,14 @@ class Selection:
 
     @staticmethod
     def of(choice: Any, extra: Iterable[Rewrite] = ()) -> Selection:
-        """choice: True (all), False or None (none), or names, tags and members of ``KEEPS``; ``-`` leaves one out."""
+        """choice: True (all), False (none), or names, tags and members of ``KEEPS``; ``-`` leaves one out."""
         available = [*RULES.values(), *extra]
         if choice is True:
             return Selection(tuple(available))
-        if choice is False or choice is None:
+        if choice is False:
             return Selection(())
+        if not isinstance(choice, str | list | tuple | set | frozenset):
+            raise FunctionError(f"rewrites: got {choice!r}; expected True, False, or names and tags of rules")
         words = [choice] if isinstance(choice, str) else list(choice)
         known = frozenset[str]().union(KEEPS, *(_words(r) for r in available))
         for word in words:

@@ -148,7 +148,7 @@ REFUSED = [
     (lambda: x.reshape(i), st.ShapeError, "the length of the shape vector .* is not known; pass ndim="),
     (lambda: x.transpose((0, 0)), st.ShapeError, "transpose: .* does not permute the 2 axes of x"),
     (lambda: x.squeeze(0), st.ShapeError, "squeeze: axis 0 of x has length 2; expected 1"),
-    (lambda: x.dimshuffle(0), st.ShapeError, "squeeze: axis 1 of x has length 3"),
+    (lambda: x.dimshuffle(0), st.ShapeError, "dimshuffle: axis 1 of x has length 3"),
     (lambda: x.dimshuffle(0, 0), st.ShapeError, "dimshuffle: .* repeats an axis"),
     (lambda: x.flatten(5), st.ShapeError, "flatten: ndim=5 for x with 2 axes"),
     (
