@@ -86,7 +86,7 @@ def _text(called: str, function: Any, args: tuple[Any, ...], kwargs: Mapping[str
 
 
 def _parameter(p: inspect.Parameter) -> str:
-    star = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+    star = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
     return f"{star}{p.name}" + ("" if p.default is p.empty else f"={_spelled(p.default, typed=False)}")
 
 

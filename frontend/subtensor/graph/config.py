@@ -31,7 +31,7 @@ class Config:
         return self._floatX
 
     @floatX.setter
-    def floatX(self, dtype: str) -> None:
+    def floatX(self, dtype: Any) -> None:
         if not isinstance(dtype, str) or dtype not in FLOATS:
             raise DTypeError(f"config.floatX: got {dtype!r}; expected one of {', '.join(FLOATS)}")
         self._floatX = dtype
@@ -42,7 +42,7 @@ class Config:
         return self._backend
 
     @backend.setter
-    def backend(self, name: str) -> None:
+    def backend(self, name: Any) -> None:
         if not isinstance(name, str) or not name:
             raise DTypeError(f"config.backend: got {name!r}; expected the name of a backend")
         self._backend = name

@@ -13,9 +13,19 @@ from subtensor.optimizers.ftrl_proximal import ftrl
 from subtensor.optimizers.gradient_descent import momentum, nesterov, sgd
 from subtensor.optimizers.updates import Updates
 
-adadelta, adagrad, adam, adamax, adamw, ftrl, lamb = map(door, (adadelta, adagrad, adam, adamax, adamw, ftrl, lamb))
-momentum, nadam, nesterov, rmsprop = map(door, (momentum, nadam, nesterov, rmsprop))
-rowwise_adagrad, sgd = map(door, (rowwise_adagrad, sgd))
+adadelta = door(adadelta)
+adagrad = door(adagrad)
+adam = door(adam)
+adamax = door(adamax)
+adamw = door(adamw)
+ftrl = door(ftrl)
+lamb = door(lamb)
+momentum = door(momentum)
+nadam = door(nadam)
+nesterov = door(nesterov)
+rmsprop = door(rmsprop)
+rowwise_adagrad = door(rowwise_adagrad)
+sgd = door(sgd)
 
 __all__ = [
     "Options",
