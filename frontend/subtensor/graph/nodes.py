@@ -153,6 +153,7 @@ class Variable(Operators["Variable"]):
     params: Params
     type: TensorType
     name: str | None
+    _place: tuple[CodeType, int] | None
     roots: tuple[Any, ...]
     """What ``graph.lengths`` has found of each axis; empty before it has found anything."""
     _place: tuple[CodeType, int] | None

@@ -284,12 +284,12 @@ class Operators(Generic[N]):
         return self._call("reshape", self, shape[0] if len(shape) == 1 else shape, ndim=ndim)
 
     def transpose(self, *axes: Any) -> N:
-        return self._call("transpose", self, axes[0] if len(axes) == 1 and axes[0] != () else axes or None)
+        given = axes[0] if len(axes) == 1 else axes
+        return self._call("transpose", self, None if isinstance(given, tuple | list) and not given else given)
 
     def dimshuffle(self, *pattern: Any) -> N:
-        return self._call(
-            "dimshuffle", self, pattern[0] if len(pattern) == 1 and not isinstance(pattern[0], str) else pattern
-        )
+        single = len(pattern) == 1 and not isinstance(pattern[0], str)
+        return self._call("dimshuffle", self, pattern[0] if single else pattern)
 
     def swapaxes(self, axis1: int, axis2: int) -> N:
         return self._call("swapaxes", self, axis1, axis2)
