@@ -11,6 +11,7 @@ from gradcases import differentiated_ops
 from opcases import build, check_constants, check_values, ops_of
 
 import subtensor as st
+from subtensor.doors import door
 from subtensor.errors import DomainError, ShapeError
 
 ELSEWHERE = {
