@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
@@ -15,6 +14,7 @@ import numpy as np
 from subtensor.checkpoint.loading import Source, fill_from
 from subtensor.checkpoint.names import locked, named_variables
 from subtensor.errors import ShapeError, StoreError
+from subtensor.graph import forks
 from subtensor.graph.cells import Cell, Change, Write
 from subtensor.graph.nodes import Array
 from subtensor.graph.shared import SharedVariable, check_static_shape
@@ -39,7 +39,7 @@ class _Keeper:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.where = f"the store {store.folder}"
-        self.lock: AbstractContextManager[Any] = threading.RLock()
+        self.lock: AbstractContextManager[Any] = forks.lock(forks.STORE)
 
     def protect(self, changes: Sequence[Change]) -> tuple[Sequence[Write], Sequence[Write]]:
         return self.store._protect(changes)  # noqa: SLF001  # its own part
