@@ -194,6 +194,8 @@ class Function:
         Returns the outputs in the function's form, each with one entry for each step along a first axis; a list of
         arrays where their shapes differ.
         """
+        if isinstance(prefetch, bool) or not isinstance(prefetch, int) or prefetch < 0:
+            raise CallError(f"{self.name}: prefetch={prefetch!r}; expected a number of steps, 0 or more")
         runner = Runner(self._call, [s.cell for s in self.program.shared], self.backend, self._execute)
         if len(batches) == 1 and not named and _is_stream(batches[0]):
             return self._stream(runner, batches[0], progress, prefetch)

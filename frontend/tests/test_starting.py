@@ -45,7 +45,7 @@ def test_nothing_is_made_before_it_is_used():
 
 
 def test_zeros_take_memory_when_they_are_touched():
-    big = st.shared(st.zeros((1 << 24, 1 << 10), dtype="float32"), name="big")  # 64 GB, of which a row is touched
+    big = st.shared(st.zeros((1 << 20, 1 << 10), dtype="float32"), name="big")  # 4 GB, of which a row is touched
     i = st.lvector("i")
     st.function([i], updates=[(big, big[i].inc(1))])([5])
     assert big.get_value(borrow=True)[5, :2].tolist() == [1, 1]

@@ -138,6 +138,13 @@ def test_arguments_are_checked_before_anything_is_done(backend):
     same(values(variables), before)
 
 
+def test_how_far_to_read_ahead_is_a_number():
+    f, _ = model("numpy")
+    for wrong in (-1, 0.5, "2", None):
+        with pytest.raises(st.CallError, match=r"prefetch=.*; expected a number of steps"):
+            f.steps(iter(IDS), prefetch=wrong)
+
+
 def test_an_iterator_that_fails_does_so_in_its_place(backend):
     f, variables = model(backend)
     g, due = model(backend)

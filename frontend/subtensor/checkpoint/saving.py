@@ -97,7 +97,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
             raise
         sync_folder(path.parent)
     except OSError as error:
-        if error.filename is None and error.errno is not None:
+        if error.errno is not None and (error.filename is None or str(error.filename).endswith(_PARTIAL)):
             error.filename = os.fspath(path)
         raise
 

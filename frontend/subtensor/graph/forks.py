@@ -13,7 +13,7 @@ import time
 from itertools import count
 from weakref import WeakValueDictionary
 
-DRIVER, CELL, HOST, KERNEL, NODES = range(5)
+DRIVER, CELL, STORE, HOST, KERNEL, NODES = range(6)
 """Ranks, outermost first: who holds a lock may wait for one of the same or a later rank, made later."""
 
 PATIENCE = 30.0

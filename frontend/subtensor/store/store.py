@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
@@ -14,11 +13,13 @@ import numpy as np
 
 from subtensor.checkpoint.loading import Source, fill_from
 from subtensor.checkpoint.names import locked, named_variables
-from subtensor.errors import ShapeError, StoreError
+from subtensor.errors import DTypeError, ShapeError, StoreError
+from subtensor.graph import forks
 from subtensor.graph.cells import Cell, Change, Write
+from subtensor.graph.constants import number_array
 from subtensor.graph.nodes import Array
 from subtensor.graph.shared import SharedVariable, check_static_shape
-from subtensor.graph.types import TensorType
+from subtensor.graph.types import TensorType, can_cast
 from subtensor.progress import Bar
 from subtensor.starting import FromExpression
 from subtensor.store import files
@@ -39,7 +40,7 @@ class _Keeper:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.where = f"the store {store.folder}"
-        self.lock: AbstractContextManager[Any] = threading.RLock()
+        self.lock: AbstractContextManager[Any] = forks.lock(forks.STORE)
 
     def protect(self, changes: Sequence[Change]) -> tuple[Sequence[Write], Sequence[Write]]:
         return self.store._protect(changes)  # noqa: SLF001  # its own part
@@ -83,6 +84,8 @@ class Store:
             raise StoreError(f"Store: mode={mode!r}; expected 'a', 'r+', 'x' or 'r'")
         if survives not in _SURVIVES:
             raise StoreError(f"Store: survives={survives!r}; expected 'kill', 'power' or None")
+        if not isinstance(path, str | os.PathLike):
+            raise StoreError(f"Store: the path is {path!r}; expected that of a folder")
         self.folder = Path(path)
         self.writable = mode != "r"
         self.survives = survives
@@ -117,7 +120,9 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = Lock(self.folder / "lock")
-        except PermissionError as error:
+        except StoreError:
+            raise
+        except OSError as error:
             raise files.naming(error, self.folder) from None
         if not there:
             files.write_manifest(self.folder, {})
@@ -353,6 +358,13 @@ class Store:
         """
         named = {n: s for n, s in named_variables(variables).items() if s.ndim}
         self._check_writable("grow")
+        if isinstance(rows, bool) or not isinstance(rows, int | np.integer):
+            raise ShapeError(f"grow: rows={rows!r}; expected how many there will be, a whole number")
+        rows = int(rows)
+        for s in named.values():
+            filling = number_array(fill, "grow: fill")
+            if filling.ndim or not can_cast(filling.dtype.name, s.dtype, "same_kind"):
+                raise DTypeError(f"grow: fill={fill!r} does not go into {s.label}, of {s.dtype}; expected a number")
         with locked(named), self._keeper.lock:
             longer: dict[str, Table] = {}
             for name, s in named.items():

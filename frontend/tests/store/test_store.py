@@ -490,6 +490,44 @@ def test_tables_grow_together(tmp_path):
             store.grow(store["t"], 20)  # a variable made from the file has its shape
 
 
+def test_how_long_and_with_what(tmp_path):
+    with st.Store(tmp_path / "s") as store:
+        t = store.shared(np.ones((2, 2), int), "t", shape=(None, 2))
+        for rows in (2.5, "5", None, True):
+            with pytest.raises(st.ShapeError, match=r"grow: rows=.*; expected how many there will be"):
+                store.grow(t, rows)
+        for fill in (0.5, "q", [1, 2]):
+            with pytest.raises(st.DTypeError, match=r"grow: "):
+                store.grow(t, 5, fill)
+        store.grow(t, 3, 7)
+        assert t.get_value().tolist() == [[1, 1], [1, 1], [7, 7]]
+
+
+def test_a_path_that_can_be_no_folder(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for path in (3, None, tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(st.StoreError, match=r"path|File exists|Not a directory"):
+            st.Store(path)
+
+
+def test_numba_notes_what_it_overwrites(tmp_path):
+    pytest.importorskip("numba")
+    with st.Store(tmp_path / "s") as store:
+        t, i = store.shared(np.ones((500, 8), "float32"), "t"), st.lvector("i")
+        m = store.shared(np.zeros(8, "float32"), "m")
+        updates = st.optimizers.adam(((t[i] - 2) ** 2).sum(), t[i])
+        updates[m] = 0.9 * m + t[i].mean(axis=0).astype("float32")
+        store.keep(updates)
+        step = st.function([i], updates=updates, backend="numba")
+        step(np.arange(400) % 77)
+        before = {n: store[n].get_value() for n in store}
+        step(np.arange(400) % 99)
+        assert not np.array_equal(before["t"], t.get_value())
+        store._journal.head[journal._OPEN] = journal.PAGE
+        store._undo()
+        equal({n: store[n].get_value() for n in store}, before)
+
+
 @pytest.mark.parametrize("stage", ["room", "manifest", "headers"])
 def test_growth_that_was_not_finished(tmp_path, stage, monkeypatch):
     with st.Store(tmp_path / "s") as store:
