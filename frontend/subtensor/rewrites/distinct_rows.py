@@ -224,7 +224,7 @@ _HEADS = sorted(_ACTING - {"neg", "cast", "add", "subtract", "less", "less_equal
 
 
 @rule("function_of_increments", "f(inc(0, y, i)) = inc(0, f(sums of y over equal i), distinct i)", _HEADS,
-      keeps="finite", tags=ROWS,
+      keeps="finite", tags=ROWS, priced=True,
       when="f is an elementwise expression, f(0) = 0; i selects rows, of 64 or more, or nothing twice")  # fmt: skip
 def _function_of_increments(node: Variable) -> Variable | None:
     if not _is_over_increments(node) or is_increments(node) or node.dtype == "bool" or _is_linear(node):
@@ -259,7 +259,7 @@ def _rebuilt(node: Variable, new: dict[Variable, Variable]) -> Variable:
 
 
 @rule("sum_of_increments", "sum(inc(0, y, i), A) = sum(y, A'), or inc(0, sum(y, A'), i)", ["sum"], keeps="rounding",
-      tags=ROWS, when="i selects rows; their positions are checked beside")  # fmt: skip
+      tags=ROWS, priced=True, when="i selects rows; their positions are checked beside")  # fmt: skip
 def _sum_of_increments(node: Variable) -> Variable | None:
     chain, axes = node.inputs[0], node.params["axes"]
     if not is_increments(chain) or not all(w.params["index"].selects_rows for w in increments(chain)[1]):
