@@ -160,11 +160,11 @@ def _counts_once(chain: Variable) -> bool:
     found = _once.get(chain)
     if found is None:
         writes = increments(chain)[1]
-        found = _once[chain] = len(writes) == 1 and (distinct_write(writes[0]) or _is_masked(writes[0]))
+        found = _once[chain] = len(writes) == 1 and (distinct_write(writes[0]) or is_masked(writes[0]))
     return found
 
 
-def _is_masked(w: Variable) -> bool:
+def is_masked(w: Variable) -> bool:
     """Whether an increment at the ids of runs is 0 at all mentions of a row but the first."""
     mask = _mask_of(w)
     if mask is None:

@@ -19,6 +19,7 @@ from subtensor.ops.distinct import Runs, row_numbers, run_starts
 from subtensor.ops.shape import broadcast_to_dims, length, lengths, product, reshape
 from subtensor.ops.subtensor import flatnonzero_op, get_op, inc_op, is_write, set_op
 from subtensor.rewrites.axes import layout, rearranged, renumbered
+from subtensor.rewrites.distinct_rows import is_masked
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import index_inputs
 from subtensor.rewrites.reads import taken_by
@@ -63,6 +64,18 @@ class Meeting:
         wanted = _source(self.at)
         return any(s is wanted for s in _sources(self.written))
 
+    def places(self, runs: Runs) -> Variable:
+        """Where the rows that are read, all of which were written, stand among the distinct ones: at any mention."""
+        if _source(runs.ids) is not _source(self.at):
+            return _found(runs.values, self.at)
+        places = runs.places
+        return places if self.at.ndim == 1 else reshape(places, lengths(self.at))
+
+
+def _found(ascending: Variable, at: Variable) -> Variable:
+    """The first places at which elements stand, or would stand."""
+    return OPS["searchsorted"](ascending, at, side="left")
+
 
 def _source(ids: Variable) -> Variable:
     """The ids that row numbers are made of."""
@@ -74,8 +87,9 @@ def _source(ids: Variable) -> Variable:
 def _sources(ids: Variable) -> Iterator[Variable]:
     """All ids that surely are among row numbers: also where only the distinct ones are left."""
     ids = _source(ids)
-    if _of_runs(ids):
-        ids = _source(ids.inputs[0].inputs[0])
+    runs = runs_of(ids)
+    if runs is not None:
+        ids = _source(runs.ids)
     if ids.op is OPS["concatenate"]:
         for i in ids.inputs:
             yield _source(i)
@@ -83,18 +97,23 @@ def _sources(ids: Variable) -> Iterator[Variable]:
         yield ids
 
 
-def _of_runs(ids: Variable) -> bool:
-    """Whether ids are the distinct ones among others, ascending."""
+def runs_of(ids: Variable) -> Runs | None:
+    """The runs, of which ids are the values."""
+    ids = ids.inputs[0] if ids.op is row_numbers else ids
     if ids.op is not get_op or len(ids.inputs) != 2 or ids.inputs[1].op is not run_starts:
-        return False
-    ordered = ids.inputs[0]
-    sorted_ = ordered.op is get_op and len(ordered.inputs) == 2 and ordered.inputs[1].op is OPS["argsort"]
-    return sorted_ and ids.inputs[1].inputs[0] is ordered and ordered.inputs[1].inputs[0] is ordered.inputs[0]
+        return None
+    ordered, starts = ids.inputs
+    if ordered.op is not get_op or len(ordered.inputs) != 2 or starts.inputs[0] is not ordered:
+        return None
+    numbers, order = ordered.inputs
+    if order.op is not OPS["argsort"] or order.inputs[0] is not numbers:
+        return None
+    return Runs(numbers, order, starts, ids)
 
 
 def _ascending(ids: Variable) -> bool:
     ids = ids.inputs[0] if ids.op is row_numbers else ids
-    return _of_runs(ids) or ids.op is flatnonzero_op or (ids.op is OPS["arange"] and ids.inputs[2].known == 1)
+    return ids.op is flatnonzero_op or (ids.op is OPS["arange"] and ids.inputs[2].known == 1)
 
 
 def _meeting(write: Variable, read: Variable) -> Meeting | None:
@@ -180,12 +199,18 @@ def _read_of_increments(node: Variable, uses: Uses) -> Variable | None:
     m = _meeting(write, node)
     if m is None:
         return None
-    runs = Runs.of(m.written)
-    sums = runs.sums(m.rows)
-    places = OPS["searchsorted"](runs.values, m.at, side="left")
+    runs = runs_of(m.written)
+    if runs is not None and is_masked(write):  # the first mention has it all
+        values, sums = runs.values, m.rows
+    else:
+        runs = Runs.of(m.written)
+        values, sums = runs.values, runs.sums(m.rows)
     if not m.covered:
-        found = call("equal", call("concatenate", [runs.values, _MINUS_ONE], 0)[places], m.at)
-        places, sums = call("where", found, places, length(runs.values, 0)), _padded(sums)
+        places = _found(values, m.at)
+        found = call("equal", call("concatenate", [values, _MINUS_ONE], 0)[places], m.at)
+        places, sums = call("where", found, places, length(values, 0)), _padded(sums)
+    else:
+        places = _found(values, m.at) if sums is m.rows else m.places(runs)
     added = m.pick(sums, places)
     x = write.inputs[0]
     return added if is_zeros(x) else OPS["add"](_again(x, node), added)
@@ -201,7 +226,10 @@ def _read_of_rows_set(node: Variable, uses: Uses) -> Variable | None:
     m = _meeting(write, node)
     if m is None:
         return None
-    ascending = _ascending(m.written)
+    runs = runs_of(m.written)
+    if runs is not None and m.covered:  # what is listed several times was written several times
+        return m.pick(m.rows, m.places(runs))
+    ascending = runs is not None or _ascending(m.written)
     order = None if ascending else call("argsort", m.written)
     ordered = m.written if order is None else m.written[order]
     behind = OPS["searchsorted"](ordered, m.at, side="right")
