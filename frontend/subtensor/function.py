@@ -457,7 +457,7 @@ def _compiled(
     swapped: Mapping[Variable, Variable] | None = None,
 ) -> Function:
     """A function of checked outputs and updates. swapped: other shared variables for what parameters remember."""
-    graph = rewrite([*nodes, *(e for _, e in pairs)], selection)
+    graph = rewrite([*nodes, *(e for _, e in pairs)], selection, commits=[s for s, _ in pairs])
     outs = graph[: len(nodes)]
     changed = [(s, e) for (s, _), e in zip(pairs, graph[len(nodes) :], strict=True)]
     lowerings = plugins.lowerings(target.name)

@@ -20,8 +20,9 @@ from subtensor.ops.shape import lengths
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.ops.views import VIEWS
 from subtensor.program.linear import Commit, Program
-from subtensor.rewrites.engine import Selection, Step, rewrite
+from subtensor.rewrites.engine import Selection, rewrite
 from subtensor.rewrites.shapes import is_zeros, length_of
+from subtensor.rewrites.trial import Step
 
 LARGE = 10**6
 """Elements from which on an avoidable whole-table update is warned about."""
@@ -112,7 +113,7 @@ def explanation(
     steps: list[Step] | None = None
     if rewrites:
         steps = []
-        rewrite([*source[0], *(e for _, e in source[1])], selection, steps)
+        rewrite([*source[0], *(e for _, e in source[1])], selection, steps, [s for s, _ in source[1]])
     return Explanation(program.name, backend, tuple(reports(program, source[1], changed, outputs, known)),
                        None if steps is None else tuple(steps), tuple(notes))  # fmt: skip
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from subtensor.graph.constants import constant
 from subtensor.graph.cost import Cost
 from subtensor.graph.indexing import out_of_bounds
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define
@@ -35,8 +36,8 @@ def _row_numbers_expand(ids: Variable, n: Variable, of: Indexed | None = None) -
     if ids.dtype == "uint64":
         ids = call("minimum", ids, _LARGEST)
     wide = cast(ids, INDEX)
-    # what lies outside stays outside, for whoever reads there to notice
-    return call("where", (wide < 0) & (wide >= -n), wide + n, wide)
+    within = broadcast_to_dims(constant(0, dtype=INDEX), [n])[ids]  # raises where they are not
+    return call("where", wide < 0, wide + n, wide) + within
 
 
 def _row_numbers_check(ids: Argument, n: Argument, of: Indexed | None = None) -> None:

@@ -14,6 +14,7 @@ from subtensor.rewrites import (
     promises,
     reads,
     stabilize,
+    written,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "promises",
     "reads",
     "stabilize",
+    "written",
 ]

@@ -95,6 +95,7 @@ _PLAIN_VIEWS = VIEWS - {"subtensor", "sum_to", "range_diagonal"}
 # --- one node
 
 _known: WeakKeyDictionary[Variable, Work] = WeakKeyDictionary()
+_in_place: WeakKeyDictionary[Variable, Work] = WeakKeyDictionary()
 
 
 def work_of(node: Variable, *, overwrites: bool = False) -> Work:
@@ -102,11 +103,10 @@ def work_of(node: Variable, *, overwrites: bool = False) -> Work:
 
     overwrites: whether the result may lie in the memory of an argument, the one that is written into for a write.
     """
-    if overwrites:
-        return _work(node, overwrites=True)
-    found = _known.get(node)
+    known = _in_place if overwrites else _known
+    found = known.get(node)
     if found is None:
-        found = _known[node] = _work(node, overwrites=False)
+        found = known[node] = _work(node, overwrites=overwrites)
     return found
 
 
@@ -262,10 +262,10 @@ def _overwrites(node: Variable, uses: Mapping[Variable, int]) -> bool:
     if not is_write(node):
         return False
     base = node.inputs[0]
-    return uses.get(base) == 1 and (is_write(base) or _is_new(base) or isinstance(base, SharedVariable))
+    return uses.get(base) == 1 and (is_write(base) or is_new(base) or isinstance(base, SharedVariable))
 
 
-def _is_new(x: Variable) -> bool:
+def is_new(x: Variable) -> bool:
     """Whether x lies in memory of its own."""
     return x.op is not None and (x.op.fresh or (x.op is get_op and any(i.ndim for i in x.inputs[1:])))
 
@@ -304,6 +304,7 @@ __all__ = [
     "Work",
     "elements",
     "graph_work",
+    "is_new",
     "order",
     "selected",
     "size",

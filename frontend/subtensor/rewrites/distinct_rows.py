@@ -160,11 +160,11 @@ def _counts_once(chain: Variable) -> bool:
     found = _once.get(chain)
     if found is None:
         writes = increments(chain)[1]
-        found = _once[chain] = len(writes) == 1 and (distinct_write(writes[0]) or _is_masked(writes[0]))
+        found = _once[chain] = len(writes) == 1 and (distinct_write(writes[0]) or is_masked(writes[0]))
     return found
 
 
-def _is_masked(w: Variable) -> bool:
+def is_masked(w: Variable) -> bool:
     """Whether an increment at the ids of runs is 0 at all mentions of a row but the first."""
     mask = _mask_of(w)
     if mask is None:
@@ -224,7 +224,7 @@ _HEADS = sorted(_ACTING - {"neg", "cast", "add", "subtract", "less", "less_equal
 
 
 @rule("function_of_increments", "f(inc(0, y, i)) = inc(0, f(sums of y over equal i), distinct i)", _HEADS,
-      keeps="finite", tags=ROWS,
+      keeps="finite", tags=ROWS, priced=True,
       when="f is an elementwise expression, f(0) = 0; i selects rows, of 64 or more, or nothing twice")  # fmt: skip
 def _function_of_increments(node: Variable) -> Variable | None:
     if not _is_over_increments(node) or is_increments(node) or node.dtype == "bool" or _is_linear(node):
@@ -259,7 +259,7 @@ def _rebuilt(node: Variable, new: dict[Variable, Variable]) -> Variable:
 
 
 @rule("sum_of_increments", "sum(inc(0, y, i), A) = sum(y, A'), or inc(0, sum(y, A'), i)", ["sum"], keeps="rounding",
-      tags=ROWS, when="i selects rows; their positions are checked beside")  # fmt: skip
+      tags=ROWS, priced=True, when="i selects rows; their positions are checked beside")  # fmt: skip
 def _sum_of_increments(node: Variable) -> Variable | None:
     chain, axes = node.inputs[0], node.params["axes"]
     if not is_increments(chain) or not all(w.params["index"].selects_rows for w in increments(chain)[1]):

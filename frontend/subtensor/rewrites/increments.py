@@ -40,7 +40,7 @@ def _zeros(chain: Variable) -> Variable:
 
 
 @rule("scale_increments", "inc(0, y, i) * s = inc(0, y * s[i], i)", ["multiply"], keeps="finite", tags=ROWS,
-      when="s surely does not stretch the product")  # fmt: skip
+      priced=True, when="s surely does not stretch the product")  # fmt: skip
 def _scale_increments(node: Variable) -> Variable | None:
     for chain, s in (node.inputs, node.inputs[::-1]):
         if is_increments(chain) and fits_within(s, chain) and chain is not s:
@@ -53,7 +53,7 @@ def _scale_increments(node: Variable) -> Variable | None:
     return None
 
 
-@rule("divide_increments", "inc(0, y, i) / s = inc(0, y / s[i], i)", ["divide"], keeps="finite", tags=ROWS,
+@rule("divide_increments", "inc(0, y, i) / s = inc(0, y / s[i], i)", ["divide"], keeps="finite", tags=ROWS, priced=True,
       when="s surely does not stretch the quotient")  # fmt: skip
 def _divide_increments(node: Variable) -> Variable | None:
     chain, s = node.inputs
@@ -66,14 +66,14 @@ def _divide_increments(node: Variable) -> Variable | None:
     return _each(chain, _zeros(chain), divided)
 
 
-@rule("negate_increments", "-inc(0, y, i) = inc(0, -y, i)", ["neg"], keeps="rounding", tags=ROWS)
+@rule("negate_increments", "-inc(0, y, i) = inc(0, -y, i)", ["neg"], keeps="rounding", tags=ROWS, priced=True)
 def _negate_increments(node: Variable) -> Variable | None:
     chain = node.inputs[0]
     return _each(chain, _zeros(chain), lambda y, _: call("neg", y)) if is_increments(chain) else None
 
 
 @rule("cast_increments", "cast(inc(0, y, i), A) = inc(0, cast(y, A), i)", ["cast"], keeps="rounding", tags=ROWS,
-      when="between floats")  # fmt: skip
+      priced=True, when="between floats")  # fmt: skip
 def _cast_increments(node: Variable) -> Variable | None:
     chain, dtype = node.inputs[0], node.dtype
     if not is_increments(chain) or not is_float(dtype) or not is_float(chain.dtype):
@@ -82,7 +82,13 @@ def _cast_increments(node: Variable) -> Variable | None:
     return _each(chain, zeros, lambda y, _: call("cast", y, dtype))
 
 
-@rule("transpose_increments", "transpose(inc(0, y, i), A) = inc(0, transpose(y, A'), i[A])", ["transpose"], tags=ROWS)
+@rule(
+    "transpose_increments",
+    "transpose(inc(0, y, i), A) = inc(0, transpose(y, A'), i[A])",
+    ["transpose"],
+    tags=ROWS,
+    priced=True,
+)
 def _transpose_increments(node: Variable) -> Variable | None:
     chain, axes = node.inputs[0], node.params["axes"]
     if not is_increments(chain):
@@ -96,7 +102,7 @@ def _transpose_increments(node: Variable) -> Variable | None:
     return result
 
 
-@rule("reshape_increments", "reshape(inc(0, y, i), N) = inc(0, y', i')", ["reshape"], tags=ROWS,
+@rule("reshape_increments", "reshape(inc(0, y, i), N) = inc(0, y', i')", ["reshape"], tags=ROWS, priced=True,
       when="rows that stay rows, or flat positions; shapes are known")  # fmt: skip
 def _reshape_increments(node: Variable) -> Variable | None:
     chain = node.inputs[0]
@@ -148,7 +154,7 @@ def _reshaped_flat(result: Variable, w: Variable) -> Variable | None:
     return inc_op(result, w.inputs[1], *used, index=new)
 
 
-@rule("add_increments", "x + inc(0, y, i) = inc(x, y, i)", ["add"], keeps="rounding", tags=ROWS,
+@rule("add_increments", "x + inc(0, y, i) = inc(x, y, i)", ["add"], keeps="rounding", tags=ROWS, priced=True,
       when="both surely have one shape")  # fmt: skip
 def _add_increments(node: Variable) -> Variable | None:
     a, b = node.inputs
@@ -174,7 +180,7 @@ def _count(chain: Variable) -> int:
 _MANY = 16
 
 
-@rule("subtract_increments", "x - inc(0, y, i) = inc(x, -y, i)", ["subtract"], keeps="rounding", tags=ROWS,
+@rule("subtract_increments", "x - inc(0, y, i) = inc(x, -y, i)", ["subtract"], keeps="rounding", tags=ROWS, priced=True,
       when="both surely have one shape")  # fmt: skip
 def _subtract_increments(node: Variable) -> Variable | None:
     a, b = node.inputs
@@ -183,7 +189,7 @@ def _subtract_increments(node: Variable) -> Variable | None:
     return _each(b, a, lambda y, _: call("neg", y))
 
 
-@rule("add_zeros", "x + 0 = x, x - 0 = x", ["add", "subtract"], tags=ROWS,
+@rule("add_zeros", "x + 0 = x, x - 0 = x", ["add", "subtract"], tags=ROWS, priced=True,
       when="the zeros surely have x's shape, and the sign that keeps -0.0, or x surely has none")  # fmt: skip
 def _add_zeros(node: Variable) -> Variable | None:
     a, b = node.inputs
@@ -228,7 +234,7 @@ def _rows_of(w: Variable) -> tuple[Variable, Variable]:
     return ids, broadcast_to_dims(w.inputs[1], [length(ids, 0), length(w, 1)])
 
 
-@rule("increments_product", "inc(0, y, i) @ b = inc(0, y @ b, i)", ["matmul"], keeps="finite", tags=ROWS,
+@rule("increments_product", "inc(0, y, i) @ b = inc(0, y @ b, i)", ["matmul"], keeps="finite", tags=ROWS, priced=True,
       when="matrices; i selects rows")  # fmt: skip
 def _increments_product(node: Variable) -> Variable | None:
     chain, b = node.inputs
@@ -247,7 +253,7 @@ def _zero_matrix(node: Variable) -> Variable:
     return broadcast_to_dims(constant(0, dtype=node.dtype), [length(a, 0), length(b, 1)])
 
 
-@rule("product_increments", "a @ inc(0, y, i) = a[:, i] @ y", ["matmul"], keeps="finite", tags=ROWS,
+@rule("product_increments", "a @ inc(0, y, i) = a[:, i] @ y", ["matmul"], keeps="finite", tags=ROWS, priced=True,
       when="matrices; i selects rows, as many as a surely has columns")  # fmt: skip
 def _product_increments(node: Variable) -> Variable | None:
     a, chain = node.inputs
@@ -262,6 +268,7 @@ def _product_increments(node: Variable) -> Variable | None:
 
 
 @rule("elements_product", "inc(0, y, (i, j)) @ b = inc(0, y * b[j], i)", ["matmul"], keeps="finite", tags=ROWS,
+      priced=True,
       when="matrices; i and j select elements, of no grid; as many columns as b surely has rows")  # fmt: skip
 def _elements_product(node: Variable) -> Variable | None:
     chain, b = node.inputs
@@ -275,6 +282,7 @@ def _elements_product(node: Variable) -> Variable | None:
 
 
 @rule("product_elements", "a @ inc(0, y, (i, j)) = inc(0, a[:, i] * y, (:, j))", ["matmul"], keeps="finite", tags=ROWS,
+      priced=True,
       when="matrices; i and j select elements, of no grid; as many rows as a surely has columns")  # fmt: skip
 def _product_elements(node: Variable) -> Variable | None:
     a, chain = node.inputs

@@ -7,25 +7,44 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from subtensor.graph.indexing import Slice
 from subtensor.graph.nodes import OPS, Constant, Variable, describe
 from subtensor.graph.polynomial import Atom, Polynomial
 from subtensor.ops.distinct import row_numbers, run_starts
 from subtensor.ops.subtensor import fitting_mask, flatnonzero_op, get_op
-from subtensor.rewrites.shapes import length_of
+from subtensor.rewrites.shapes import deciding, length_of
 
 _length, _cast = OPS["length"], OPS["cast"]
 _lengths: WeakKeyDictionary[Variable, dict[int, Polynomial]] = WeakKeyDictionary()
 
 
 def length_polynomial(x: Variable, axis: int) -> Polynomial:
-    """The length of an axis: a number where it is known, else a polynomial in what is not."""
+    """The length of an axis: a number where it is known, else a polynomial in what is not.
+
+    Where several operands decide it, and are broadcast only if a length turns out to be 1, they are taken to be equal.
+    """
     n = x.type.shape[axis]
     if n is not None:
         return Polynomial.of(n)
     known = _lengths.setdefault(x, {})
     if axis not in known:
-        known[axis] = polynomial(length_of(x, axis))
+        known[axis] = _found(x, axis)
     return known[axis]
+
+
+def _found(x: Variable, axis: int, depth: int = 0) -> Polynomial:
+    d = length_of(x, axis)
+    if d.op is not _length or depth >= _DEEPEST:
+        return polynomial(d)
+    places = deciding(d.inputs[0], d.params["axis"])
+    numbers = [n for i, a in places if (n := i.type.shape[a]) is not None]
+    if numbers:
+        return Polynomial.of(numbers[0])
+    return _found(*places[0], depth + 1) if places else Polynomial.atom(d)
+
+
+_DEEPEST = 20
+"""How many ops deep a length is looked for."""
 
 
 def polynomial(d: Variable) -> Polynomial:
@@ -37,31 +56,53 @@ def polynomial(d: Variable) -> Polynomial:
         return a + b if d.op.name == "add" else a * b
     if d.op is _cast:
         return polynomial(d.inputs[0])
+    if d.op is not None and d.op.name == "floor_divide" and d.inputs[1].known is not None and d.inputs[1].known > 0:
+        return polynomial(d.inputs[0]) * (1 / int(d.inputs[1].known))  # lengths that are divided leave no rest
     if d.op is _length:
-        found = length_of(d.inputs[0], d.params["axis"])
-        if found is not d:
-            return polynomial(found)
+        return length_polynomial(d.inputs[0], d.params["axis"])
     return Polynomial.atom(d)
 
 
-def at_most(d: Atom) -> Polynomial | None:
-    """Something simpler that a length surely is not more than: the number of ids for the number of distinct ones."""
+def bounds(d: Atom) -> list[Polynomial]:
+    """What a length surely is not more than: the number of ids, and of rows, for the number of distinct ids."""
     if not isinstance(d, Variable) or d.op is None:
-        return None
+        return []
     name = d.op.name
     if d.op is _length:
         x = d.inputs[0]
-        if x.op in (run_starts, flatnonzero_op):
-            return length_polynomial(x.inputs[0], 0)
-        return None
-    if name in ("subtract", "minimum"):
-        return polynomial(d.inputs[0])
+        if x.op is run_starts:
+            return [length_polynomial(x.inputs[0], 0), *_rows(x.inputs[0])]
+        if x.op is get_op and d.params["axis"] == 0 and isinstance(part := x.params["index"].parts[0], Slice):
+            return [length_polynomial(x.inputs[0], 0), *_taken(part)]
+        return [length_polynomial(x.inputs[0], 0)] if x.op is flatnonzero_op else []
+    if name in ("subtract", "floor_divide"):
+        return [polynomial(d.inputs[0])]
+    if name == "minimum":
+        return [polynomial(i) for i in d.inputs]
     if name == "sum" and d.inputs[0].op is _cast and d.inputs[0].inputs[0].dtype == "bool" and not d.ndim:
         mask = d.inputs[0].inputs[0]
-        return length_polynomial(mask, 0) if mask.ndim == 1 else None
+        return [length_polynomial(mask, 0)] if mask.ndim == 1 else []
     if name == "maximum" and d.inputs[1].known is not None and int(d.inputs[1].known) == 0:
-        return polynomial(d.inputs[0])
-    return None
+        return [polynomial(d.inputs[0])]
+    return []
+
+
+def _taken(part: Slice) -> list[Polynomial]:
+    """The number of elements up to a known end."""
+    return [Polynomial.of(part.stop)] if isinstance(part.stop, int) and part.stop >= 0 else []
+
+
+def _rows(ids: Variable) -> list[Polynomial]:
+    """How many numbers there are for sorted ids to be, where they are row numbers."""
+    while ids.op is not None and ids.op is not row_numbers and (ids.op is get_op or ids.op.name == "concatenate"):
+        ids = ids.inputs[0]
+    return [polynomial(ids.inputs[1])] if ids.op is row_numbers else []
+
+
+def at_most(d: Atom) -> Polynomial | None:
+    """The first of its bounds, if there is one."""
+    found = bounds(d)
+    return found[0] if found else None
 
 
 # --- values

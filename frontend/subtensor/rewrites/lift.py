@@ -17,7 +17,8 @@ from subtensor.rewrites.canonicalize import ELEMENTWISE
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import cannot_fail, constant_value, in_range, never_fails, selects_pairs
 from subtensor.rewrites.reads import slice_of, taken_by
-from subtensor.rewrites.shapes import Uses, fits_within, same_length
+from subtensor.rewrites.shapes import fits_within, same_length
+from subtensor.rewrites.uses import Uses
 
 LIFT = ("lift",)
 MASKS = ("masks",)

@@ -13,7 +13,6 @@ import numpy as np
 
 from subtensor.graph.indexing import FULL, At, Index, Part, Ref, Slice
 from subtensor.graph.nodes import OPS, Constant, Variable, call, constant_node
-from subtensor.graph.shared import SharedVariable
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.ops.subtensor import get_op, inc_op, is_write, set_op
 from subtensor.rewrites.axes import layout, renumbered, wide_index
@@ -57,28 +56,6 @@ def _read_of_inc(node: Variable) -> Variable | None:
     x, y = w.inputs[:2]
     read = get_op(x, *inputs, index=node.params["index"])
     return OPS["add"](read, y) if fits_within(y, read) else None
-
-
-@rule("read_of_table_inc", "inc(x, y, i)[j] = x[j] + inc(0, y, i)[j]", ["subtensor"], keeps="rounding", tags=("rows",),
-      when="x is a shared variable, which may then be written in place")  # fmt: skip
-def _read_of_table_inc(node: Variable) -> Variable | None:
-    w, *inputs = node.inputs
-    chain = w
-    while chain.op is inc_op:
-        chain = chain.inputs[0]
-    if chain is w or not isinstance(chain, SharedVariable) or node.ndim == 0:
-        return None
-    if all(isinstance(p, Slice) for p in node.params["index"].parts):
-        return None
-    zeros = broadcast_to_dims(constant_node(np.zeros((), w.dtype)), lengths(w))
-    added: list[Variable] = []
-    while w.op is inc_op:
-        added.append(w)
-        w = w.inputs[0]
-    for each in reversed(added):
-        zeros = inc_op(zeros, *each.inputs[1:], index=each.params["index"])
-    index = node.params["index"]
-    return OPS["add"](get_op(chain, *inputs, index=index), get_op(zeros, *inputs, index=index))
 
 
 @rule("read_beside_write", "set(x, y, i)[j] = x[j]", ["subtensor"], tags=SUBSETS,
@@ -154,7 +131,8 @@ def _symbolic(read: Variable) -> bool:
 
 
 @rule("inc_of_increments", "inc(x, inc(0, y, j), i) = inc(x, y, i∘j)", ["inc_subtensor"], keeps="rounding",
-      tags=("rows",), when="as for x[i][j], also where j may be out of range: its positions are checked")  # fmt: skip
+      tags=("rows",), priced=True,
+      when="as for x[i][j], also where j may be out of range: its positions are checked")  # fmt: skip
 def _inc_of_increments(node: Variable) -> Variable | None:
     x, z, *inputs = node.inputs
     if not is_increments(z):

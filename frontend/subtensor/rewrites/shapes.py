@@ -5,7 +5,7 @@ Every answer of True is a proof; False means only that none was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,9 +15,6 @@ from subtensor.graph.nodes import OPS, Constant, Variable, constant_node
 from subtensor.ops.elementwise import broadcast_length
 from subtensor.ops.shape import length
 from subtensor.ops.subtensor import get_op, inc_op
-
-Uses = Callable[[Variable], int]
-"""Tells how often a node is used."""
 
 # --- shapes
 
@@ -44,7 +41,7 @@ def root_of(x: Variable, axis: int) -> Root:
             continue
         found = root(node, at)
         if isinstance(found, tuple):
-            places = _deciding(*found)
+            places = deciding(*found)
             if len(places) > 1:
                 missing = [p for p in places if p[1] not in _roots.get(p[0], ())]
                 if missing:
@@ -74,7 +71,7 @@ def length_of(x: Variable, axis: int) -> Variable:
 _length_op = OPS["length"]
 
 
-def _deciding(x: Variable, axis: int) -> list[tuple[Variable, int]]:
+def deciding(x: Variable, axis: int) -> list[tuple[Variable, int]]:
     """The operands, with their axes, that may decide the length of an axis that is broadcast."""
     if is_elementwise(x):
         operands, at, ndim = x.inputs, axis, x.ndim

@@ -8,7 +8,7 @@ from hypothesis import strategies as hs
 
 import subtensor as st
 from subtensor.graph.verify import verify
-from subtensor.rewrites.engine import Selection, rewrite
+from subtensor.rewrites.engine import UNPRICED, Selection, rewrite
 
 ROWS, WIDTH = 5, 3
 
@@ -134,15 +134,17 @@ def test_random_programs_mean_the_same(seed):
             return p.inputs, [p.cost(), p.full()], p.update()
 
         want, want_table = run(build, values, False)
-        got, got_table = run(build, values, True)
-        assert isinstance(got, tuple) == isinstance(want, tuple), (got, want)
-        if isinstance(want, tuple):
-            assert got == want
-        else:
-            for g, w in zip(got, want, strict=True):
-                np.testing.assert_allclose(g, w, rtol=1e-9, atol=1e-9)
-        np.testing.assert_allclose(got_table, want_table, rtol=1e-9, atol=1e-9)
-        _, outputs, new = build(st.shared(values[0], name="table"))
-        verify(rewrite([*outputs, new], Selection.of(True)), "all rules")
+        for choice in (True, UNPRICED):
+            got, got_table = run(build, values, choice)
+            assert isinstance(got, tuple) == isinstance(want, tuple), (got, want)
+            if isinstance(want, tuple):
+                assert got == want
+            else:
+                for g, w in zip(got, want, strict=True):
+                    np.testing.assert_allclose(g, w, rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(got_table, want_table, rtol=1e-9, atol=1e-9)
+            table = st.shared(values[0], name="table")
+            _, outputs, new = build(table)
+            verify(rewrite([*outputs, new], Selection.of(choice), commits=[table]), "all rules")
 
     attempt()

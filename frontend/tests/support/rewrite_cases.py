@@ -254,8 +254,14 @@ def reshape_twice(d):
 @case
 def strip_broadcast(d):
     x = d.table()
-    s = d.floats(d.pick((), (1,), (x.ndim and d.number(1, 3),)))
-    return [st.zeros_like(x) + x, x * st.broadcast_to(s, x.shape), st.where(st.ones_like(x, "bool"), x, 1.0)]
+    s = d.floats(d.pick((), (1,), d.values[0].shape[1:]))
+    t = d.floats((d.number(1, 3),), known=False)  # it may not fit
+    return [
+        st.zeros_like(x) + x,
+        x * st.broadcast_to(s, x.shape),
+        x * st.broadcast_to(t, x.shape),
+        st.where(st.ones_like(x, "bool"), x, 1.0),
+    ]
 
 
 @case
@@ -597,14 +603,55 @@ def read_of_inc(d):
     return [s.inc(_addend(d, s))[key], s.inc(2.0)[key]]
 
 
-@case
-def read_of_table_inc(d):
+def _rows_key(d, n):
+    """What selects rows among n: ids of any rank, repeated, negative and bad ones among them, a mask, a part."""
+    kind = d.number(0, 6)
+    if kind == 0:
+        return d.ids(n, bad=False).reshape((-1, 1))
+    if kind == 1:
+        return d.given(np.array(d.number(-n, n - 1)), known=True)
+    if kind == 2:
+        return d.given(np.array([d.pick(True, False) for _ in range(n)]), known=True)
+    return d.ids(n) if kind < 6 else slice(d.number(0, n - 1), d.number(0, n))
+
+
+def _written_rows(d, kind):
+    """Reads of a table (4, 2) that was written to, by rows and by columns; each of its writes may be of any kind."""
     value = d.array((4, 2), d.dtype())
-    x = st.shared(value, name="table")
-    i = d.ids(4)
-    y = st.broadcast_to(d.floats((2,)), (i.shape[0], 2))
-    w = x[i].inc(y)
-    return [w[d.ids(4)], w[i], w[i].inc(1.0)[d.ids(4), 1]]
+    x = d.pick(st.shared(value, name="table"), d.given(value), st.zeros((4, 2), d.dtype()))
+    w = x
+    for _ in range(d.number(1, 2)):
+        s = w[_rows_key(d, 4)]
+        y = d.pick(1.5, s * 2 + d.floats((2,), known=True), d.floats((2,), known=True))
+        w = s.set(y) if d.pick(kind == "set", kind == "set", False, True) else s.inc(y)
+    i, j = d.ids(4), d.ids(4)
+    s = x[i]
+    own = (s.set if kind == "set" else s.inc)(d.floats((d.values[-2].size, 2), known=False))
+    columns = d.ids(2)
+    c = x.T[:, columns] if d.pick(True, False) else x[:, columns]
+    c = (c.set if kind == "set" else c.inc)(0.5)
+    axis = c.ndim - 1 if c.type.shape[-1] == 2 else 0
+    return [
+        w[_rows_key(d, 4)],
+        w[j, 1],
+        w[j, j * 0],
+        w[None, d.pick(j, 1, slice(1, 3))],
+        own[i],
+        own[j],
+        own[i.reshape((-1, 1))].sum(),
+        st.take(c, d.ids(2), axis),
+        own[i].set(own[i] * 2)[j],
+    ]
+
+
+@case
+def read_of_increments(d):
+    return _written_rows(d, "inc")
+
+
+@case
+def read_of_rows_set(d):
+    return _written_rows(d, "set")
 
 
 @case
@@ -820,7 +867,8 @@ def read_joined(d):
 def sum_of_masked(d):
     x = d.table()
     n, m = d.values[0].shape
-    mask = d.given(d.array((d.pick(n, n, n, n + 1),), "bool"))
+    wrong = d.pick(0, 0, 0, 1)  # known while the graph is built, it would be refused there
+    mask = d.given(d.array((n + wrong,), "bool"), False if wrong else None)
     y = x * 2
     return [y[mask].sum(), y[mask].sum(0), y[:, d.given(d.array((m,), "bool"))].sum(1), y[mask].sum(1)]
 

@@ -1,0 +1,214 @@
+"""Forms on trial: what a priced rule put in is kept where it costs less than what it replaced.
+
+Increments that are carried through arithmetic, ``inc(0, y, i) * s = inc(0, y * s[i], i)``, pay where they end in a
+table that is written in place, in a read, or in a sum; where all of the result is needed, they pay only where there
+are fewer increments than rows. So a node may have two forms for a while: the one that carries increments, and the plain
+one. Both are known until something is made of the node that carries no increments any more: there the prices of both
+are compared, from where they part (see ``costs``), and the cheaper one stays.
+
+Where the comparison depends on lengths that are not known, the form stays whose worst case is better: prices are taken
+with each length very small and very large, and the larger factor decides. A form that is 2 times as dear for many ids,
+and a table's length times cheaper for few, is the better one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+from subtensor.graph.nodes import Variable, rebuild
+from subtensor.graph.polynomial import Atom, Order, Polynomial, total
+from subtensor.graph.shared import SharedVariable
+from subtensor.ops.subtensor import get_op, is_write
+from subtensor.rewrites.costs import is_new, order, work_of
+from subtensor.rewrites.lengths import bounds
+from subtensor.rewrites.shapes import is_increments
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One application of a rule."""
+
+    rule: str
+    before: Variable
+    after: Variable
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a priced rule put in. made: for which node. plain: that node over plain inputs. simpler: what the rule gave.
+
+    began: the place in the order of a pass from which on the two forms differ. steps: how many were traced before.
+    """
+
+    made: Variable
+    plain: Variable
+    simpler: Variable
+    began: int
+    steps: int
+
+
+class Trials:
+    """The nodes of a pass that are on trial, each with its plain form."""
+
+    def __init__(self, trace: list[Step] | None) -> None:
+        self._trace = trace
+        self._steps: dict[Variable, list[Step]] = {}
+        self._plain: dict[Variable, tuple[Variable, int]] = {}
+        self._since: dict[Variable, int] = {}
+        self._settled: dict[Variable, Variable] = {}
+
+    def enter(self, nodes: Sequence[Variable], place: int) -> None:
+        """Note when nodes had their final form."""
+        for n in nodes:
+            self._since.setdefault(n, place)
+
+    def plain(self, node: Variable) -> Variable:
+        """A node over the plain forms of its inputs."""
+        if not any(i in self._plain for i in node.inputs):
+            return node
+        return rebuild(node, [self._plain[i][0] if i in self._plain else i for i in node.inputs])
+
+    def settled_inputs(self, node: Variable) -> Variable:
+        """A node over the cheaper forms of its inputs."""
+        if not any(i in self._plain for i in node.inputs):
+            return node
+        return rebuild(node, [self.settled(i) for i in node.inputs])
+
+    def settled(self, node: Variable) -> Variable:
+        """The cheaper form of a node of which all is needed."""
+        if node not in self._plain:
+            return node
+        if node not in self._settled:
+            plain, began = self._plain[node]
+            kept = self._settled[node] = node if self._pays(node, plain, began) else plain
+            if kept is node and self._trace is not None:
+                self._trace += self._steps.pop(node, ())
+        return self._settled[node]
+
+    def began(self, node: Variable, now: int) -> int:
+        """Where the forms of a node begin to differ: where the first increments among its inputs were made."""
+        places = [now]
+        for i in node.inputs:
+            if i in self._plain:
+                places.append(self._plain[i][1])
+            elif is_write(i):
+                places.append(self._since.get(_first_link(i), now))
+        return min(places)
+
+    def carries(self, made: Variable, plain: Variable, now: int) -> bool:
+        """Whether a node increments what is on trial, and so is on trial itself."""
+        if plain is made or not is_increments(made):
+            return False
+        self._plain.setdefault(made, (plain, self.began(made, now)))
+        return True
+
+    def accepted(self, final: Variable, attempt: Attempt) -> bool:
+        """Whether what was put in stays, for good or on trial. Of what does not, no step stays either."""
+        plain = attempt.plain
+        trial = is_increments(final) and not is_increments(plain)
+        kept = trial or final is plain or is_increments(final) or self._pays(final, plain, attempt.began)
+        if self._trace is not None:
+            steps = [s for i in attempt.made.inputs for s in self._steps.get(i, ())] + self._trace[attempt.steps :]
+            del self._trace[attempt.steps :]
+            if trial:
+                self._steps[final] = steps
+            elif kept:
+                self._trace += steps
+        if trial:
+            self._plain.setdefault(final, (plain, attempt.began))
+        return kept
+
+    def _pays(self, new: Variable, old: Variable, began: int) -> bool:
+        left, right = self._walk(new, began), self._walk(old, began)
+        if left is None or right is None:
+            return True
+        return cheaper(price(left, right), price(right, left))
+
+    def _walk(self, node: Variable, began: int) -> dict[Variable, None] | None:
+        """The nodes below one that were made since, itself included; None where there are very many."""
+        found: dict[Variable, None] = {}
+        stack = [node]
+        while stack:
+            n = stack.pop()
+            if n in found or n.op is None or (n is not node and self._since.get(n, began) < began):
+                continue
+            found[n] = None
+            stack += n.inputs
+            if len(found) > _MOST:
+                return None
+        return found
+
+
+_MOST = 3000
+
+
+def price(nodes: dict[Variable, None], others: dict[Variable, None]) -> Polynomial:
+    """The price of the nodes that are not among others. What is written and then read is not written in place."""
+    copied = {_first_link(n.inputs[0]) for n in nodes if n.op is get_op and is_write(n.inputs[0])}
+    return total(work_of(n, overwrites=_in_place(n, copied)).price for n in nodes if n not in others)
+
+
+def _first_link(write: Variable) -> Variable:
+    while is_write(write.inputs[0]):
+        write = write.inputs[0]
+    return write
+
+
+def _in_place(node: Variable, copied: set[Variable]) -> bool:
+    """Whether a write probably goes into the memory of its target."""
+    if not is_write(node):
+        return False
+    base = node.inputs[0]
+    return is_write(base) or is_new(base) or (isinstance(base, SharedVariable) and node not in copied)
+
+
+def cheaper(new: Polynomial, old: Polynomial) -> bool:
+    """Whether a form of one price is better than the form as written, of another."""
+    found = order(new, old)
+    if found is not Order.DEPENDS:
+        return found is not Order.MORE
+    worst_new = worst_old = 1.0
+    for lengths in _extremes([*old.atoms, *new.atoms]):
+        a, b = new.value(lengths), old.value(lengths)
+        assert a is not None
+        assert b is not None
+        a, b = a + _CALL, b + _CALL
+        worst_new, worst_old = max(worst_new, a / b), max(worst_old, b / a)
+    return worst_new * _MARGIN < worst_old
+
+
+_CALL = 1.0
+"""Nothing takes no time at all."""
+_MARGIN = 1.5
+"""By how much the worst case of a new form must be better than that of the form as written."""
+_SMALL, _LARGE = 1.0, 2.0**20
+
+
+def _extremes(atoms: Sequence[Atom]) -> list[Callable[[Atom], float | None]]:
+    """Choices of lengths: each small or large, within its bounds; where there are many, most of them together."""
+    names = dict.fromkeys(atoms)
+    names.update(dict.fromkeys(a for name in atoms for p in bounds(name) for a in p.atoms))
+    free_first = sorted(names, key=lambda name: bool(bounds(name)))
+    first, rest = free_first[:_APART], free_first[_APART:]
+    ends = (_SMALL, _LARGE)
+    choices: list[Callable[[Atom], float | None]] = []
+    for together in ends if rest else ends[:1]:
+        for apart in product(ends, repeat=len(first)):
+            chosen = {**dict.fromkeys(rest, together), **dict(zip(first, apart, strict=True))}
+            choices.append(partial(_within, chosen))
+    return choices
+
+
+def _within(chosen: Mapping[Atom, float], name: Atom) -> float | None:
+    """The length that was chosen, or what it surely is not more than."""
+    known = [p.value(partial(_within, chosen)) for p in bounds(name)]
+    return min([chosen[name], *(k for k in known if k is not None)])
+
+
+_APART = 3
+
+
+__all__ = ["Attempt", "Step", "Trials", "cheaper", "price"]
