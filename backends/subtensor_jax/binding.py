@@ -137,9 +137,7 @@ class Binding:
         self.writes = [(program.first_shared + c.shared, w) for c in program.commits for w in c.writes]
         self.static = self._static()
         self.inner = {i.out: self._inner(i) for i in program.instructions if i.repeat is not None}
-        self.hosted = {
-            i.out for i in program.instructions if is_hosted(i, self.static, program, self.inner.get(i.out))
-        }
+        self.hosted = {i.out for i in program.instructions if is_hosted(i, self.static, program, self.inner.get(i.out))}
         self.earliest = self._earliest()
         self.stage = self._latest()
         self.stages = self._stages()

@@ -109,7 +109,9 @@ class Executable:
         for slot, value in key.values().items():
             leaf = self.program.inputs[slot].label if slot < self.program.first_shared else None
             if leaf or slot >= self.binding.leaves:
-                lengths[f"the value of {leaf or self.binding.made[slot].nodes[slot - self.binding.made[slot].out].label}"] = value.tolist()
+                lengths[
+                    f"the value of {leaf or self.binding.made[slot].nodes[slot - self.binding.made[slot].out].label}"
+                ] = value.tolist()
         for user, axis, length, _ in key.spans:
             lengths[f"the length of a slice along axis {axis} ({user})"] = length
         self.shapes.add(lengths)
