@@ -291,12 +291,12 @@ def first_step(rule) -> None:
 
 
 def plot(found, path) -> None:
-    import matplotlib
+    import matplotlib as mpl
 
-    matplotlib.use("svg")
-    from matplotlib import pyplot
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
 
-    figure, panels = pyplot.subplots(1, len({v for v, _ in found}), sharey=True, figsize=(9, 3.6), squeeze=False)
+    figure, panels = plt.subplots(1, len({v for v, _ in found}), sharey=True, figsize=(9, 3.6), squeeze=False)
     for panel, v in zip(panels[0], sorted({v for v, _ in found}), strict=True):
         sizes = sorted(b for w, b in found if w == v)
         for name in found[v, sizes[0]]:

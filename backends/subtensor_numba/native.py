@@ -18,6 +18,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba.core import compiler
+from numba.core.runtime.nrt import rtsys
 
 from subtensor.graph import forks
 from subtensor_numba import primitives
@@ -112,11 +113,27 @@ def _jitted(text: str, name: str, signature: Any, *, cache: bool) -> Kernel:
     space.update({n: getattr(primitives, n) for n in ("plus", "times", "prefetch")})
     space.update({n: getattr(np, n) for n in _DTYPES})
     exec(compile(text, name, "exec"), space)  # noqa: S102  # our own source
-    jit = numba.njit(signature, nogil=True, error_model="numpy", cache=cache, pipeline_class=_Compiler)
+    jit = numba.njit(nogil=True, error_model="numpy", cache=cache, pipeline_class=_Compiler)
     dispatcher = jit(space["kernel"])
-    entry: Kernel = dispatcher.overloads[signature.args].entry_point
-    _kept.append(dispatcher)
+    result: Any = _kept_result(dispatcher, signature) if cache else None
+    if result is None:
+        dispatcher.compile(signature)
+        result = dispatcher.overloads[signature.args]
+    _kept.append((dispatcher, result))
+    entry: Kernel = result.entry_point
     return entry
+
+
+def _kept_result(dispatcher: Any, signature: Any) -> Any:
+    """What was compiled before, or None.
+
+    Numba's own way first imports all that a compilation may need, which takes a second; loading needs none of it.
+    """
+    try:
+        rtsys.initialize(dispatcher.targetctx)
+        return dispatcher._cache._load_overload(signature, dispatcher.targetctx)  # noqa: SLF001  # no public way
+    except Exception:  # noqa: BLE001  # whatever a version does otherwise, its own way is tried next
+        return None
 
 
 _DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
