@@ -24,7 +24,7 @@ import numpy as np
 from subtensor.errors import GraphError, counted
 from subtensor.graph.cost import Cost, Factor, Term, arguments, parsed
 from subtensor.graph.indexing import Index, Slice
-from subtensor.graph.nodes import Variable, toposort
+from subtensor.graph.nodes import Variable, replace, toposort
 from subtensor.graph.polynomial import Order, Polynomial, compare, total
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.loop import STACK, call_of, is_loop
@@ -244,8 +244,14 @@ def _loop_work(node: Variable) -> Work:
     out = size(node)
     needed = loop.needed([output])
     after = [f for s, f in zip(loop.states, loop.following, strict=True) if s in needed]
-    each = total_work(graph_work(dict.fromkeys([output, *after])))
-    stack = node if node.params["kind"] == STACK else call_of(node).ask(STACK, output)
+    run = call_of(node)
+    roots = list(dict.fromkeys([output, *after]))
+    inside = [v for v in toposort(roots) if v.op is not None]
+    images = replace([*inside, *roots], run.outside(roots))  # in lengths that are known outside
+    of_body = set(images[: len(inside)])
+    works = graph_work(dict.fromkeys(images[len(inside) :]))
+    each = total_work([work for v, work in works.items() if v in of_body])
+    stack = node if node.params["kind"] == STACK else run.ask(STACK, output)
     return each * length_polynomial(stack, 0) + Work(NOTHING, out, out)
 
 
