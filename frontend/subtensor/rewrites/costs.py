@@ -6,7 +6,7 @@ what it does not say follows from its kind:
 - what only looks at memory (``ops.views``) costs nothing, and neither does a length;
 - a read at positions reads what it selects; a write writes what it selects, and copies what it writes into unless it
   may overwrite it;
-- an op over a sub-graph costs the sub-graph for each row;
+- a loop costs its body for each iteration;
 - every other op reads its arguments, writes its result into new memory, and does one operation for each element.
 
 ``price`` makes one amount of the four, in nanoseconds of a processor that nobody has: what matters are the ratios,
@@ -24,9 +24,10 @@ import numpy as np
 from subtensor.errors import GraphError, counted
 from subtensor.graph.cost import Cost, Factor, Term, arguments, parsed
 from subtensor.graph.indexing import Index, Slice
-from subtensor.graph.nodes import Variable, toposort
+from subtensor.graph.nodes import Variable, replace, toposort
 from subtensor.graph.polynomial import Order, Polynomial, compare, total
 from subtensor.graph.shared import SharedVariable
+from subtensor.ops.loop import STACK, call_of, is_loop
 from subtensor.ops.subtensor import get_op, inc_op, is_write
 from subtensor.ops.views import VIEWS
 from subtensor.rewrites.lengths import at_most, length_polynomial
@@ -118,7 +119,7 @@ def _work(node: Variable, *, overwrites: bool) -> Work:
         return _write_work(node, overwrites=overwrites)
     if op is get_op:
         return _read_work(node)
-    if "body" in node.params:
+    if is_loop(node):
         return _loop_work(node)
     if op.name == "einsum":
         return _contraction_work(node)
@@ -239,10 +240,19 @@ _PRODUCT = 0.3
 
 
 def _loop_work(node: Variable) -> Work:
-    body = node.params["body"]
+    loop, output = node.params["loop"], node.params["output"]
     out = size(node)
-    each = total_work(graph_work([body.output]))
-    return each * length_polynomial(node, 0) + Work(NOTHING, out, out)
+    needed = loop.needed([output])
+    after = [f for s, f in zip(loop.states, loop.following, strict=True) if s in needed]
+    run = call_of(node)
+    roots = list(dict.fromkeys([output, *after]))
+    inside = [v for v in toposort(roots) if v.op is not None]
+    images = replace([*inside, *roots], run.outside(roots))  # in lengths that are known outside
+    of_body = set(images[: len(inside)])
+    works = graph_work(dict.fromkeys(images[len(inside) :]))
+    each = total_work([work for v, work in works.items() if v in of_body])
+    stack = node if node.params["kind"] == STACK else run.ask(STACK, output)
+    return each * length_polynomial(stack, 0) + Work(NOTHING, out, out)
 
 
 # --- graphs

@@ -15,7 +15,7 @@ it is used for, and is kept where it costs less than what it replaced.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from subtensor.errors import FunctionError, GraphError
@@ -346,7 +346,9 @@ def _family(members: list[Variable], selection: Selection, trace: list[Step] | N
     rules = [r for r in selection.rules if r.joint]
     result: list[Variable] | None
     for _ in range(MOST_STEPS):
-        members = with_bodies(members, lambda roots: _passes(roots, selection, trace, [None] * len(roots)), selection.bodies)
+        members = with_bodies(
+            members, lambda roots: _passes(roots, selection, trace, [None] * len(roots)), selection.bodies
+        )
         if not all(m.op is not None and m.op.joint is not None for m in members):
             return members
         for r in rules:

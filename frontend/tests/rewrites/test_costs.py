@@ -121,7 +121,7 @@ def test_a_value_of_known_length_tells_how_many_are_written():
 
 def test_loops_cost_their_body_for_each_row():
     jacobian = st.jacobian(st.tanh(x[0]), x)
-    (loop,) = [v for v in st.plugin.toposort([jacobian]) if v.op is OPS["map_rows"]]
+    (loop,) = [v for v in st.plugin.toposort([jacobian]) if v.op is OPS["scan"]]
     work = work_of(loop)
     assert any("x.shape[1]" in words(a) for a in work.computed.atoms)
     assert work.computed
