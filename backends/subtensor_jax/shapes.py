@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from typing import Any
 
+from subtensor.errors import warn
 from subtensor.program.linear import Program
 
 MOST_SECONDS = 5.0
 """How long a function may be compiled, after the first time, before a warning."""
-
-
-def _caller_level() -> int:
-    """The stack level of the user's call, as seen from where it is passed to ``warnings.warn``."""
-    level, frame = 1, sys._getframe(1)  # noqa: SLF001  # how warnings itself counts
-    while frame.f_back is not None and (
-        frame.f_globals.get("__name__", "").partition(".")[0] in ("subtensor", "subtensor_jax")
-        or frame.f_code.co_filename.startswith("<subtensor")
-    ):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 class RecompilationWarning(UserWarning):
@@ -51,12 +39,11 @@ class ShapeCount:
         self.warned = True
         names = dict.fromkeys(name for lengths in self.seen for name in lengths)
         varying = [name for name in names if len({repr(lengths.get(name)) for lengths in self.seen}) > 1]
-        warnings.warn(
+        warn(
             f"{self.program.name}: compiled for {len(self.seen)} different shapes; what varies is "
             f"{', '.join(varying) or 'the shape of an intermediate value'}. That took {seconds:.1f} s: pad to a few "
             "lengths, or build this function with backend='numpy', which compiles nothing",
             RecompilationWarning,
-            stacklevel=_caller_level(),
         )
         self.seen.clear()
 

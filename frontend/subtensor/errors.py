@@ -6,6 +6,9 @@ exception that NumPy or Python would raise there, so ``except IndexError`` and `
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 import numpy as np
 
 
@@ -124,3 +127,14 @@ def counted(n: int, noun: str) -> str:
     """``3 axes``, ``1 axis``: a number with its noun."""
     plural = {"axis": "axes", "index": "indices"}.get(noun, noun + "s")
     return f"{n} {noun if n == 1 else plural}"
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """A warning that points at the user's line: the innermost one that is neither subtensor's nor a backend's."""
+    level, frame = 2, sys._getframe(1)  # noqa: SLF001  # how warnings itself counts
+    while frame.f_back is not None and (
+        frame.f_globals.get("__name__", "").partition(".")[0].startswith("subtensor")
+        or frame.f_code.co_filename.startswith("<subtensor")
+    ):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
@@ -22,6 +21,7 @@ from subtensor.errors import (
     UpdateError,
     UpdateTypeError,
     counted,
+    warn,
 )
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant, is_weak
@@ -194,7 +194,7 @@ class Function:
         Returns the outputs in the function's form, each with one entry for each step along a first axis; a list of
         arrays where their shapes differ.
         """
-        if isinstance(prefetch, bool) or not isinstance(prefetch, int) or prefetch < 0:
+        if type(prefetch) is not int or prefetch < 0:
             raise CallError(f"{self.name}: prefetch={prefetch!r}; expected a number of steps, 0 or more")
         runner = Runner(self._call, [s.cell for s in self.program.shared], self.backend, self._execute)
         if len(batches) == 1 and not named and _is_stream(batches[0]):
@@ -695,7 +695,7 @@ def _check_unused(specs: Sequence[In], outputs: Sequence[Variable], action: str,
     )
     if action == "raise":
         raise UnusedInputError(message)
-    warnings.warn(message, stacklevel=4)
+    warn(message)
 
 
 def _replaced(nodes: list[Variable], replacements: Any, label: str) -> list[Variable]:

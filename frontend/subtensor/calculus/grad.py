@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from subtensor.calculus.arguments import listed, nodes_of, value_of
-from subtensor.errors import DisconnectedInputError, GradientError, ShapeError
+from subtensor.errors import DisconnectedInputError, GradientError, ShapeError, warn
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.nodes import (
@@ -133,4 +132,4 @@ def _report_disconnected(
     )
     if action == "raise":
         raise DisconnectedInputError(message)
-    warnings.warn(message, stacklevel=3)
+    warn(message)

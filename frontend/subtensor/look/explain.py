@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import operator
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from subtensor.errors import counted
+from subtensor.errors import counted, warn
 from subtensor.graph.nodes import OPS, Constant, Variable, describe, toposort
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.selection import range_diagonal
@@ -307,10 +306,9 @@ def warn_of_whole_tables(program: Program, source: Updates, changed: Updates, ou
         if avoidable is not None:
             _warned.add(s)
             size = " x ".join(map(str, s.cell.shape))
-            warnings.warn(
+            warn(
                 f"{program.name}: each call computes all of {s.label} ({size}): {reason}. Instead: {avoidable}",
                 WholeTableWarning,
-                stacklevel=4,
             )
 
 

@@ -8,13 +8,12 @@ that no hook is called while a program is compiled or run.
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from typing import Literal, TypeAlias, TypeVar
 
-from subtensor.errors import BackendNotFoundError, PluginError
+from subtensor.errors import BackendNotFoundError, PluginError, warn
 from subtensor.graph import forks
 from subtensor.graph.nodes import Op
 from subtensor.plugins.contributions import Collector, Plugin, claim, did_you_mean
@@ -177,7 +176,7 @@ class PluginHost:
                 elif source == rivals[0]:
                     refused.append(_offered_twice(rivals))
         for message in refused:
-            warnings.warn(message, PluginWarning, stacklevel=2)
+            warn(message, PluginWarning)
 
     def register(self, plugin: object, name: str | None = None) -> str:
         """Load a plugin that is at hand, and give the name under which it can be unregistered.
