@@ -238,6 +238,7 @@ def _choices() -> Iterator[Case]:
                 calls=(Call(tuple(args.values())),),
                 capability="special_functions",
                 ulps=512,
+                quick=False,
             )
     x = value("float64", [0.5, 4.25, 20.5])
     for n in (1, 2):
