@@ -21,7 +21,16 @@ import numpy as np
 from tqdm import tqdm
 
 import subtensor as st
-from embedding_tools.corpus import Corpus, TrainingError, batches, read_corpus, text_file, wikipedia_sample
+from embedding_tools.corpus import (
+    GENSIM,
+    Corpus,
+    TrainingError,
+    batches,
+    python_manual,
+    read_corpus,
+    text_file,
+    wikipedia_sample,
+)
 from embedding_tools.evaluate import Table, WordSimilarity, nearest, save_word2vec, telling_words, train_gensim
 from embedding_tools.pictures import draw_loss, draw_projection
 
@@ -96,19 +105,8 @@ def train(corpus: Corpus, start: Table, args: argparse.Namespace) -> tuple[Table
     return word_table.get_value(), losses, args.epochs * len(corpus.tokens) / seconds
 
 
-def main() -> None:
-    """Read the text, train, compare, and leave vectors and pictures in the output folder."""
-    args = arguments()
-    try:
-        corpus = read_corpus(text_file(args.text) if args.text else wikipedia_sample(), args.min_count)
-        print(
-            f"{len(corpus.tokens):,} words of text, {corpus.size:,} distinct ones seen at least {args.min_count} times"
-        )
-        start = (np.random.default_rng(args.seed).random((corpus.size, args.dim), dtype=np.float32) - 0.5) / args.dim
-        vectors, losses, speed = train(corpus, start, args)
-    except TrainingError as error:
-        raise SystemExit(f"word_embeddings: {error}") from None
-
+def compare(corpus: Corpus, vectors: Table, start: Table, speed: float, args: argparse.Namespace) -> None:
+    """Print how well the vectors, those that training began with, and gensim's agree with people's judgement."""
     similarity = WordSimilarity(corpus)
     rows = [
         (f"subtensor ({args.backend})", similarity.spearman(vectors), speed),
@@ -124,6 +122,29 @@ def main() -> None:
     print(f"{'':20}{'WordSim-353':>12}{'words/s':>12}")
     for name, score, words_per_second in rows:
         print(f"{name:20}{score:12.3f}{f'{words_per_second:,.0f}' if words_per_second else '-':>12}")
+
+
+def main() -> None:
+    """Read the text, train, compare, and leave vectors and pictures in the output folder."""
+    args = arguments()
+    if not GENSIM:
+        print("gensim is not installed, nor is its Wikipedia sample, nor WordSim-353: nothing is compared with it,")
+        print("and where no --text is given, the text is the manual of Python\n")
+    sample = wikipedia_sample if GENSIM else python_manual
+    try:
+        corpus = read_corpus(text_file(args.text) if args.text else sample(), args.min_count)
+        print(
+            f"{len(corpus.tokens):,} words of text, {corpus.size:,} distinct ones seen at least {args.min_count} times"
+        )
+        start = (np.random.default_rng(args.seed).random((corpus.size, args.dim), dtype=np.float32) - 0.5) / args.dim
+        vectors, losses, speed = train(corpus, start, args)
+    except TrainingError as error:
+        raise SystemExit(f"word_embeddings: {error}") from None
+
+    if GENSIM:
+        compare(corpus, vectors, start, speed, args)
+    else:
+        print(f"\n{speed:,.0f} words/s")
 
     queries = telling_words(corpus, QUERIES)
     print("\nNearest neighbours:\n")

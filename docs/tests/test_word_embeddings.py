@@ -57,6 +57,19 @@ def test_the_example_learns_which_words_stand_together(text, tmp_path):
         assert (tmp_path / "out" / picture).stat().st_size > 10_000
 
 
+def test_without_gensim_it_trains_on_the_manual_of_python(tmp_path):
+    """Which is so where gensim has no release for a Python yet."""
+    hidden = "import runpy, sys; sys.modules['gensim'] = None; runpy.run_path(sys.argv[0], run_name='__main__')"
+    start = hidden.replace("; runpy", f"; sys.argv[0] = {str(SCRIPT)!r}; sys.path.insert(0, {str(EXAMPLES)!r}); runpy")
+    command = [sys.executable, "-c", start, "--output", str(tmp_path / "out"), "--epochs", "1", "--dim", "8"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, encoding="utf-8", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("gensim is not installed")
+    assert "words/s" in done.stdout
+    assert "Spearman" not in done.stdout
+    assert (tmp_path / "out" / "projection.png").stat().st_size > 10_000
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

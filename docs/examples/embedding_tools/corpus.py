@@ -6,12 +6,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
+from pydoc_data.topics import topics
 from typing import NamedTuple
 
 import numpy as np
-from gensim.corpora import WikiCorpus
-from gensim.test.utils import datapath
+
+GENSIM = find_spec("gensim") is not None  # a Python that is new may have to wait for it
+if GENSIM:
+    from gensim.corpora import WikiCorpus
+    from gensim.test.utils import datapath
 
 Ids = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -76,6 +81,12 @@ def wikipedia_sample() -> Iterator[list[str]]:
     if not found:
         raise TrainingError("this gensim came without its Wikipedia sample: give a text with --text FILE")
     return iter(WikiCorpus(str(found[0]), dictionary={}, processes=1).get_texts())
+
+
+def python_manual() -> Iterator[Iterable[str]]:
+    """The pages of Python's manual that ``help()`` shows: 75,000 words, and part of every Python."""
+    for page in topics.values():
+        yield (match.group() for match in WORD.finditer(page.lower()))
 
 
 def text_file(path: Path) -> Iterator[Iterable[str]]:

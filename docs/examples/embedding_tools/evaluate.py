@@ -5,11 +5,13 @@ from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
-from gensim.models import Word2Vec
-from gensim.test.utils import datapath
 from scipy.stats import spearmanr
 
-from .corpus import Corpus
+from .corpus import GENSIM, Corpus
+
+if GENSIM:
+    from gensim.models import Word2Vec
+    from gensim.test.utils import datapath
 
 Table = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
@@ -17,7 +19,9 @@ FEWEST_PAIRS = 3
 
 
 class WordSimilarity:
-    """WordSim-353: pairs of words and how alike people found them; pairs with a word out of vocabulary are left out."""
+    """WordSim-353, which comes with gensim: pairs of words and how alike people found them; pairs with a word out of
+    vocabulary are left out.
+    """
 
     def __init__(self, corpus: Corpus) -> None:
         lines = Path(datapath("wordsim353.tsv")).read_text(encoding="utf-8").splitlines()
