@@ -343,7 +343,8 @@ def _families(outputs: Sequence[Variable], selection: Selection, trace: list[Ste
 
 def _family(members: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
     """What takes the place of each member of a family."""
-    rules = [r for r in selection.rules if r.joint]
+    head = members[0].op
+    rules = [r for r in selection.rules if r.joint and head is not None and head.name in r.heads]
     result: list[Variable] | None
     for _ in range(MOST_STEPS):
         members = with_bodies(
