@@ -164,7 +164,6 @@ class Variable(Operators["Variable"]):
     _place: tuple[CodeType, int] | None
     roots: tuple[Any, ...]
     """What ``graph.lengths`` has found of each axis; empty before it has found anything."""
-    _place: tuple[CodeType, int] | None
 
     def __init__(
         self,
