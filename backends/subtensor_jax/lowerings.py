@@ -16,6 +16,7 @@ import jax.scipy.special as jax_special
 import numpy as np
 from jax import lax
 
+from subtensor.errors import Unsupported
 from subtensor.graph.types import INDEX
 from subtensor_jax import arithmetic
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like, spread
@@ -257,6 +258,13 @@ def stack(*xs: Array) -> Array:
     return lax.concatenate([lax.expand_dims(x, (0,)) for x in xs], 0)
 
 
+def ifelse(condition: Array, x: Array, y: Array) -> Array:
+    """x or y, of one shape: the other one was not computed, and is zero."""
+    if x.shape != y.shape:
+        raise Unsupported("ifelse", f"the JAX backend chooses between values of one shape, not {x.shape} and {y.shape}")
+    return lax.select(jnp.asarray(condition), jnp.asarray(x), jnp.asarray(y))
+
+
 def transpose(x: Array, axes: tuple[int, ...]) -> Array:
     return lax.transpose(x, axes)
 
@@ -323,6 +331,7 @@ LOWERINGS: Mapping[str, Callable[..., Array]] = {
     "searchsorted": searchsorted,
     "last_occurrence": last_occurrence,
     "spread_rows": spread_rows,
+    "ifelse": ifelse,
     "transpose": transpose,
     "expand_dims": expand_dims,
     "squeeze": squeeze,

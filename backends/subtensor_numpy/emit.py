@@ -420,6 +420,7 @@ _FORMS: Mapping[str, Callable[[Emitter, Instruction, Sequence[str]], str]] = {
     "set_subtensor": _write,
     "inc_subtensor": _write,
     "run_sums": _run_sums,
+    "ifelse": lambda e, i, args: f"({args[1]} if {args[0]} else {args[2]})",
 }
 
 OPERATIONS = frozenset({*LOWERINGS, *SCIPY, *_FORMS, "scan"})

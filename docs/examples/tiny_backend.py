@@ -111,6 +111,7 @@ LOWERINGS: dict[str, Lowering] = {
     "sum_to": sum_to,
     "fixed_shape": fixed_shape,
     "fitting_mask": lambda mask, *dims: fixed_shape(mask, lengths(dims)),
+    "ifelse": lambda condition, x, y: x if condition else y,
     "concatenate": lambda *xs, axis: np.concatenate(xs, axis),
     "stack": lambda *xs: np.stack(xs),
     "arange": lambda start, stop, step: np.arange(start, stop, step, dtype=start.dtype),

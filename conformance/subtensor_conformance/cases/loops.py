@@ -19,6 +19,7 @@ def cases() -> Iterator[Case]:
     yield from _subsets()
     yield from _state()
     yield from _errors()
+    yield from _choices()
 
 
 def _case(name: str, values: dict[str, Value], output: str, *tags: str, lets: tuple[tuple[str, str], ...] = (),
@@ -319,3 +320,35 @@ def _errors() -> Iterator[Case]:
             raises=raises,
             tags=("at build",),
         )
+
+
+def _choices() -> Iterator[Case]:
+    x, i = array("float64", (3,), 2), value("int64", 1)
+    for c in (True, False):
+        values = {"c": value("bool", c), "x": x, "y": array("float64", (3,), 4)}
+        yield _case(f"ifelse/{c}", values, "st.ifelse(c, x * y + 1.0, x - y)", "ifelse")
+        for wrt in ("x", "y"):
+            yield _case(
+                f"ifelse/gradient/{c}/{wrt}", values, f"st.grad((st.ifelse(c, x * y + 1.0, x * x) * x).sum(), {wrt})", "ifelse",
+                "gradient", absolute=BY_DIFFERENCES,
+            )  # fmt: skip
+    nested = "st.ifelse(c, st.ifelse(x[0] > 0.0, x * 2.0, x * 3.0), st.ifelse(x[0] > 0.0, x * 5.0, x * 7.0))"
+    for c in (True, False):
+        yield _case(f"ifelse/nested/{c}", {"c": value("bool", c), "x": x}, nested, "ifelse")
+    yield _case(
+        "ifelse/in-loop", {"x": x, "s": value("float64", 0.5)},
+        "st.scan(lambda e, s: st.ifelse(e > 0.0, s + e, s * 2.0), x, s)[0]", "ifelse", "state",
+    )  # fmt: skip
+    lazy = "st.ifelse(c, x[i], x[0] * 2.0)"
+    far = value("int64", 9)
+    yield Case(
+        "loops/ifelse/lazy",
+        inputs=(given("c", value("bool", True)), given("x", x), given("i", i)),
+        outputs=(lazy,),
+        calls=(
+            Call((value("bool", True), x, i)),
+            Call((value("bool", False), x, far)),
+            Call((value("bool", True), x, far), raises=("BoundsError", "in a branch of ifelse")),
+        ),
+        tags=("ifelse",),
+    )

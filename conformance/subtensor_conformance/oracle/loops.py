@@ -175,3 +175,14 @@ def reduce_(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_seque
 def foldr(fn: Callable[..., Any], sequences: Any, outputs_info: Any, non_sequences: Any = None) -> Any:
     outputs, updates = scan(fn, sequences, outputs_info, non_sequences, go_backwards=True)
     return outputs[-1], updates
+
+
+@public("ifelse")
+def ifelse(condition: Any, x: Any, y: Any) -> Node:
+    """One of two; the other one is not evaluated."""
+    test, one, other = as_node(condition), as_node(x), as_node(y)
+
+    def rule(context: Context) -> Array:
+        return context.value(one if context.value(test).item() else other)
+
+    return apply(looking_inside(rule), (test, one, other), "ifelse")

@@ -10,7 +10,7 @@ import hashlib
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -67,15 +67,23 @@ class Argument(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The graph that is differentiated. order: its nodes, inputs first. wanted: those that must be met on the way."""
+
+    order: Sequence[Variable]
+    wanted: Collection[Variable]
+
+
+@dataclass(frozen=True, slots=True)
 class Joint:
     """How nodes that are computed together are differentiated together.
 
-    families: nodes of the op, those that go together, none of which depends on another. vjp: members of a family and
-    their cotangents to pairs (input, its cotangent); an input may stand in several.
+    families: nodes of the op, those that go together, none of which depends on another. vjp: members of a family, their
+    cotangents, and where they stand, to pairs (ancestor, its cotangent); one may stand in several.
     """
 
     families: Callable[[Iterable[Variable]], list[list[Variable]]]
-    vjp: Callable[[Sequence[Variable], Sequence[Variable]], Sequence[tuple[Variable, Cotangent]]]
+    vjp: Callable[[Sequence[Variable], Sequence[Variable], Surroundings], Sequence[tuple[Variable, Cotangent]]]
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from subtensor.graph.nodes import (
     ZERO,
     Cotangent,
     Op,
+    Surroundings,
     Variable,
     Zero,
     call,
@@ -57,7 +58,8 @@ def pullback(
             continue
         if node in families:
             assert node.op is not None
-            for i, c in _joint_vjp(node.op, [(m, totals[m]) for m in family if m in totals]):
+            reached_here = [(m, totals[m]) for m in family if m in totals]
+            for i, c in _joint_vjp(node.op, reached_here, Surroundings(order, wanted)):
                 if c is DISCONNECTED or i in stopped or i not in leads:
                     continue
                 reached.add(i)
@@ -94,15 +96,17 @@ def _unwritten(node: Variable, i: Variable) -> GradientError:
     )
 
 
-def _joint_vjp(op: Op, members: Sequence[tuple[Variable, Cotangent]]) -> Iterator[tuple[Variable, Cotangent]]:
+def _joint_vjp(
+    op: Op, members: Sequence[tuple[Variable, Cotangent]], around: Surroundings
+) -> Iterator[tuple[Variable, Cotangent]]:
     """The cotangents that members of a family give: of those whose own is ZERO, which inputs they connect."""
     assert op.joint is not None
     real = [(m, g) for m, g in members if not isinstance(g, Zero)]
     if real:
-        yield from op.joint.vjp([m for m, _ in real], [g for _, g in real])
+        yield from op.joint.vjp([m for m, _ in real], [g for _, g in real], around)
     silent = [m for m, g in members if isinstance(g, Zero)]
     if silent:
-        for i, c in op.joint.vjp(silent, [_silent(m) for m in silent]):
+        for i, c in op.joint.vjp(silent, [_silent(m) for m in silent], around):
             yield i, c if isinstance(c, Zero) else ZERO
 
 

@@ -2,6 +2,7 @@
 
 from subtensor.ops import (
     checks,
+    choice,
     creation,
     distinct,
     elementwise,
@@ -30,6 +31,7 @@ from subtensor.ops import (
 
 __all__ = [
     "checks",
+    "choice",
     "creation",
     "distinct",
     "elementwise",

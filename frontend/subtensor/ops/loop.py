@@ -41,7 +41,8 @@ class Loop:
     zero from there on. counter: the state that counts iterations, where there is a `stop`. reverse: from the last
     element to the first. limited: no more iterations than a number that is given, zeros for the others. truncate: over
     how many iterations, counted from the end, gradients are carried; -1 for all. independent: whether iterations may be
-    made side by side, with the memory that this takes. name, place: for messages.
+    made side by side, with the memory that this takes. name, place: for messages. branch: whether it is one side of an
+    ``ifelse``, made once or not at all.
     """
 
     sequences: tuple[Variable, ...] = ()
@@ -56,6 +57,7 @@ class Loop:
     independent: bool = False
     name: str | None = None
     place: str = "<unknown>"
+    branch: bool = False
     memo: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -67,6 +69,10 @@ class Loop:
     def places(self) -> tuple[Variable, ...]:
         """All placeholders."""
         return (*self.sequences, *self.states, *self.captured)
+
+    def at(self, iteration: int) -> str:
+        """Where an error was found."""
+        return f"in a branch of ifelse ({self.place})" if self.branch else f"in iteration {iteration} of {self.label}"
 
     def __str__(self) -> str:
         return self.name or "loop"

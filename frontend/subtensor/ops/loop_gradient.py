@@ -209,8 +209,8 @@ def _taped(
 ) -> tuple[list[Variable], dict[Variable, Variable]]:
     """`roots` in which values of the body are placeholders where they are kept: body node → placeholder.
 
-    sequences, states: the placeholders of the body. backward: those of the other direction. told: what is known without,
-    and how it is.
+    sequences, states: the placeholders of the body. backward: those of the other direction.
+    told: lengths that are known without it, and what they are.
     """
     order = toposort(roots)
     leaves = {*sequences, *states}

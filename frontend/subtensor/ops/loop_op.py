@@ -16,6 +16,7 @@ from subtensor.graph.nodes import (
     Cotangent,
     Joint,
     Length,
+    Surroundings,
     Variable,
     define,
 )
@@ -97,7 +98,9 @@ def _vjp(g: Variable, out: Variable, *inputs: Variable, loop: Loop, kind: str, o
     return [*(DISCONNECTED for _ in range(head)), *(parts.get(p, DISCONNECTED) for p in places)]
 
 
-def _joint_vjp(members: Sequence[Variable], cotangents: Sequence[Variable]) -> list[tuple[Variable, Cotangent]]:
+def _joint_vjp(
+    members: Sequence[Variable], cotangents: Sequence[Variable], around: Surroundings
+) -> list[tuple[Variable, Cotangent]]:
     call = joined(members)
     seeds = [(m.params["kind"], m.params["output"], g) for m, g in zip(members, cotangents, strict=True)]
     return [(call.values[p], part) for p, part in pulled(call, seeds).items()]

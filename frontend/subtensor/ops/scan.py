@@ -440,7 +440,7 @@ def _kept(state: Variable, new: Variable, where: str) -> Variable:
     if new.dtype != state.dtype or new.ndim != state.ndim:
         raise DTypeError(
             f"{where}: the state {state.label} begins as {state.type}, and the body, at {new.place}, makes it "
-            f"{new.type}, {new.label}; expected the same: cast the initial value or what is returned, for instance with "
+            f"{new.type}, {new.label}; expected the same: cast the initial value, or what is returned, with "
             f".astype('{state.dtype}')"
         )
     for axis, (have, got) in enumerate(zip(state.type.shape, new.type.shape, strict=True)):

@@ -160,7 +160,7 @@ def _diagnose_loop(
                         f"{new.known.shape}; expected the same"
                     )
         except SubtensorError as error:
-            raise type(error)(f"{error}, in iteration {t} of {how.loop.label}") from error
+            raise type(error)(f"{error}, {how.loop.at(t)}") from error
         states = [v.known for v in outputs[: how.states]]
         if how.stops and bool(outputs[how.states].known):
             break

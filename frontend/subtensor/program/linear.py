@@ -33,9 +33,10 @@ from subtensor.graph.nodes import (
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
 from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
-from subtensor.ops.loop import STACK
+from subtensor.ops.loop import STACK, is_loop
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.ops.views import VIEWS
+from subtensor.program.choices import sunk
 from subtensor.program.loops import Repeat, repeated
 
 copy_op = define(
@@ -396,6 +397,7 @@ def build(
     backend cannot run.
     """
     expanded = expand([*outputs, *(e for _, e in updates)], operations, backend)
+    expanded = sunk(expanded)
     results = expanded[: len(outputs)]
     changed = [(s, e) for (s, _), e in zip(updates, expanded[len(outputs) :], strict=True)]
     builder = _Builder(inputs, results, changed, part=states is not None)
@@ -419,9 +421,9 @@ def build(
             continue
         if node in slots:
             continue
-        family = builder.families.get(node, [node])
+        family = builder.families.get(node, [node]) if is_loop(node) else [node]
         slots.update((m, used + k) for k, m in enumerate(family))
-        if node in builder.families:
+        if is_loop(node):
             instructions.append(_loop(family, slots, name, operations, backend))
         else:
             over = builder.overwritten(node, position, last)

@@ -44,8 +44,8 @@ class Rewrite:
     tags: for switching groups on and off. heads: names of the ops that the rule is tried on; empty for all. equation,
     when: the rule and its condition, for people. counted: whether `rule` takes a second argument, which tells how often
     a node is used in the graph. last: whether it waits until no other rule fits. joint: whether `rule` takes, and
-    gives, a list of nodes that are computed together (``Op.joint``), before the nodes are looked at one by one. priced: whether it is
-    applied only where that pays.
+    gives, a list of nodes that are computed together (``Op.joint``), before the nodes are looked at one by one. priced: whether
+    it is applied only where that pays.
     """
 
     name: str
@@ -343,7 +343,8 @@ def _families(outputs: Sequence[Variable], selection: Selection, trace: list[Ste
 
 def _family(members: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
     """What takes the place of each member of a family."""
-    rules = [r for r in selection.rules if r.joint]
+    head = members[0].op
+    rules = [r for r in selection.rules if r.joint and head is not None and head.name in r.heads]
     result: list[Variable] | None
     for _ in range(MOST_STEPS):
         members = with_bodies(

@@ -71,6 +71,9 @@ def selecting() -> Iterator[Case]:
         yield Case("take", (M, np.array([-7, 5, 9, -1]), 1, mode), _take, grad=True)
     yield Case("take", (V, np.array([7, -9]), None, "wrap"), _take, grad=True)
     yield Case("compress", (MASK, M, 0), np.compress, grad=True)
+    for c in (True, False):
+        yield Case("ifelse", (np.array(c), M, 2 * M + 1), np.where, grad=True)
+        yield Case("ifelse", (np.array(int(c)), V, -V), lambda c, x, y: x if c else y, grad=True)
     yield Case("compress", (np.array([0, 1, 0, 2]), M), lambda c, x: np.compress(c != 0, x))
     for axis in (0, 1, -1):
         i = np.argsort(M, axis)
