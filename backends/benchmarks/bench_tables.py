@@ -51,6 +51,14 @@ def one_copy(rows, backend):
     )
 
 
+def copied(path):
+    """Copy a file, and wait for the disk, as saving does."""
+    copy = path.with_name("copy")
+    shutil.copyfile(path, copy)
+    with copy.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def checkpoints(rows, backend, folder):
     path = Path(folder) / "c"
     table = st.shared(st.full((rows, WIDTH), 0.5, dtype="float32"), name="table")
@@ -60,24 +68,22 @@ def checkpoints(rows, backend, folder):
     st.save(path, small)
     st.load(path, small)
     before = peak()
-    size = rows * WIDTH * 4e-9
-    saves, loads, copies = [], [], []
-    for _ in range(3):
-        for times, act in (
-            (copies, lambda: shutil.copyfile(path, path.with_name("copy"))),
-            (saves, lambda: st.save(path, table)),
-            (copies, lambda: shutil.copyfile(path, path.with_name("copy"))),
-            (loads, lambda: st.load(path, table)),
+    st.save(path, table)
+    times = {act: [] for act in ("save", "load", "copy")}
+    for _ in range(4):
+        for act, run in (
+            ("save", lambda: st.save(path, table)),
+            ("copy", lambda: copied(path)),
+            ("load", lambda: st.load(path, table)),
         ):
             start = time.perf_counter()
-            act()
-            if path.stat().st_size > size * 5e8:
-                times.append(time.perf_counter() - start)
-    copies = copies[1:] if len(copies) > 5 else copies
+            run()
+            times[act].append(time.perf_counter() - start)
+    save, load, copy = (min(times[act]) for act in ("save", "load", "copy"))
+    size = rows * WIDTH * 4e-9
     print(
-        f"{backend}: save {size / min(saves):.2f} GB/s, load {size / min(loads):.2f}, copying the file "
-        f"{size / min(copies):.2f}: ratios {min(copies) / min(saves):.2f} and {min(copies) / min(loads):.2f}; "
-        f"{peak() - before:.3f} GB beside the table"
+        f"{backend}: save {size / save:.2f} GB/s, load {size / load:.2f}, copying the file {size / copy:.2f}: ratios "
+        f"{copy / save:.2f} and {copy / load:.2f}; {peak() - before:.3f} GB beside a table of {size:.2f} GB"
     )
 
 

@@ -10,7 +10,8 @@ from typing import cast as cast_type
 import numpy as np
 
 from subtensor import plugins
-from subtensor.errors import DTypeError, MissingInputError
+from subtensor.errors import DTypeError, MissingInputError, SubtensorError
+from subtensor.function import function
 from subtensor.graph import shared as values
 from subtensor.graph.cells import Cell, Home, is_in_place
 from subtensor.graph.config import config
@@ -50,7 +51,13 @@ class FromExpression:
         cells = tuple(s.cell for s in program.shared)
         for cell in cells:
             cell.move(backend)
-        run((), cells)
+        try:
+            run((), cells)
+        except SubtensorError:
+            raise
+        except Exception:
+            function([], self.expression, backend=backend.name)()  # which words the error
+            raise
         made = room.cell
         return made.data if home is not None or is_in_place(backend) else made.read()
 

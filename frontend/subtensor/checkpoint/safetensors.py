@@ -11,8 +11,9 @@ import json
 import math
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -33,6 +34,9 @@ _CODES = {name: code for code, name in DTYPES.items()}
 
 PIECE = 8 << 20
 """Bytes that are read or written at a time."""
+
+_AHEAD = 4
+"""Pieces that may be written before their checksums are known."""
 
 _CHECKSUMS = "crc32"
 _MOST_HEADER = 100_000_000
@@ -76,6 +80,17 @@ def header(entries: Mapping[str, Entry]) -> bytes:
     return len(text).to_bytes(8, "little") + text
 
 
+class _Sum:
+    """A checksum, piece by piece."""
+
+    def __init__(self) -> None:
+        self.crc = 0
+
+    def add(self, piece: Any) -> None:
+        """Go on with the next bytes."""
+        self.crc = zlib.crc32(piece, self.crc)
+
+
 def write(
     file: IO[bytes],
     entries: Mapping[str, Entry],
@@ -87,13 +102,17 @@ def write(
     summed = {}
     with ThreadPoolExecutor(1) as other:  # checksums take as long as writing does
         for name, entry in entries.items():
-            crc = 0
+            sum_ = _Sum()
+            waiting: deque[Future[None]] = deque()
             for piece in pieces(name):
-                sum_ = other.submit(zlib.crc32, piece, crc)
+                waiting.append(other.submit(sum_.add, piece))
                 write_all(file, piece)
-                crc = sum_.result()
                 written(len(piece))
-            summed[name] = replace(entry, crc32=crc)
+                if len(waiting) > _AHEAD:
+                    waiting.popleft().result()
+            for each in waiting:
+                each.result()
+            summed[name] = replace(entry, crc32=sum_.crc)
     file.seek(0)
     write_all(file, header(summed))
 
