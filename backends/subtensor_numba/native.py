@@ -110,7 +110,7 @@ def _complain(text: str) -> None:
 
 def _jitted(text: str, name: str, signature: Any, *, cache: bool) -> Kernel:
     space: dict[str, Any] = {"__name__": "subtensor_numba.primitives", "np": np}
-    space.update({n: getattr(primitives, n) for n in ("plus", "times", "prefetch")})
+    space.update({n: getattr(primitives, n) for n in ("plus", "times", "prefetch", "prefetch_one")})
     space.update({n: getattr(np, n) for n in _DTYPES})
     exec(compile(text, name, "exec"), space)  # noqa: S102  # our own source
     jit = numba.njit(nogil=True, error_model="numpy", cache=cache, pipeline_class=_Compiler)

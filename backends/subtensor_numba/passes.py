@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+import numpy as np
 
 from subtensor.program.linear import Instruction
 from subtensor_numba import scalars
@@ -12,6 +15,9 @@ from subtensor_numba.values import Values
 
 BLOCK = 128
 """Rows whose sum is added up before it goes to the total: so rounding errors do not grow with the number of rows."""
+
+LINE = 64
+"""Bytes that memory gives at a time."""
 
 AHEAD = 12
 """How many rows before they are read gathered rows are asked for."""
@@ -31,6 +37,7 @@ class PassWriter:
         self.end: list[str] = []  # after it
         self.tail: list[str] = []  # at the end of each row
         self.fetched: dict[tuple[int, int], None] = {}
+        self.summed: list[tuple[str, int, int, int]] = []  # arrays whose rows are summed, with order and starts of runs
 
     def lines(self) -> list[str]:
         self._assign()
@@ -174,7 +181,7 @@ class PassWriter:
         k.arrays.setdefault(table)
         k.arrays.setdefault(ids)
         axes = k.lengths.axes(ids)
-        if axes[0] == self.rows and k.types[table].ndim > 1:
+        if axes[0] == self.rows:
             self.fetched.setdefault((ids, table))
         name = f"r{ids}_{table}"
         key = -(ids * len(k.types) + table) - 1
@@ -195,8 +202,18 @@ class PassWriter:
             at = ", ".join([f"{self.row} + {reach}", *("0" if a == ONE else f"{self.index(a)}f" for a in rest)])
             lines.append(f"if {self.row} + {reach} < {self.k.length(axes[0])}:")
             lines += [f"{'    ' * (n + 1)}{loop}" for n, loop in enumerate(loops)]
-            lines.append(f"{'    ' * (len(loops) + 1)}prefetch(v{table}, int64(v{ids}[{at}]))")
+            lines.append(f"{'    ' * (len(loops) + 1)}{self._fetch(table)}(v{table}, int64(v{ids}[{at}]))")
+        for name, x, order, starts in self.summed:
+            lines.append(f"if {self.row} + {AHEAD} < {self.k.length(self.rows or ONE)}:")
+            lines.append(f"    {self._fetch(x)}({name}, int64(v{order}[v{starts}[{self.row} + {AHEAD}]]))")
         return lines
+
+    def _fetch(self, slot: int) -> str:
+        """What asks for a row of an array that holds a slot: for one line of memory, or for a few."""
+        lengths = [self.k.lengths.length(a) for a in self.k.lengths.axes(slot)[1:]]
+        known = [n for n in lengths if n is not None]
+        size = np.dtype(self.k.types[slot].dtype).itemsize * math.prod(known)
+        return "prefetch" if len(known) < len(lengths) or size > LINE else "prefetch_one"
 
     # --- steps
 
@@ -265,6 +282,8 @@ class PassWriter:
         element = f"{name}[{', '.join('o' if a == rows else self.index(a) for a in axes)}]"
         total = f"{k.length(k.lengths.axes(order)[0])}"
         count = k.length(self.rows or ONE)
+        if axes[0] == rows:
+            self.summed.append((name, x, order, starts))
         lines = nest.before[0]
         lines += [
             f"low = v{starts}[{self.row}]",
