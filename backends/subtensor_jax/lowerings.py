@@ -222,9 +222,8 @@ def conv(x: Array, w: Array, strides: tuple[int, ...], dilations: tuple[int, ...
     spans = [d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilations, strict=True)]
     if x.shape[1] != w.shape[1] or 0 in w.shape[2:] or any(s > n for s, n in zip(spans, x.shape[2:], strict=True)):
         raise ValueError(f"conv: shapes {x.shape} and {w.shape}, dilations {dilations}")
-    return lax.conv_general_dilated(
-        x, w, strides, [(0, 0)] * len(spans), rhs_dilation=dilations, precision="highest", preferred_element_type=x.dtype
-    )
+    given = {"rhs_dilation": dilations, "precision": "highest", "preferred_element_type": x.dtype}
+    return lax.conv_general_dilated(x, w, strides, [(0, 0)] * len(spans), **given)
 
 
 def _counted(product: Callable[..., Array], a: Array, b: Array) -> Array:

@@ -56,7 +56,8 @@ def _number(n: Any) -> Any:
 def _dims(axis: int, x: Variable, w: Variable, strides: Steps, dilations: Steps) -> Length:
     if axis < 2:
         return (w if axis else x), 0
-    return (length(x, axis) - _span(w, axis, dilations[axis - 2])) // strides[axis - 2] + 1
+    places: Variable = (length(x, axis) - _span(w, axis, dilations[axis - 2])) // strides[axis - 2] + 1
+    return places
 
 
 def _within(x: Variable, dims: Sequence[Any], parts: Sequence[slice]) -> Variable:
@@ -210,7 +211,8 @@ def convolved(
     )
 
 
-def _shared(where: str, unshared: bool) -> None:
+def refuse_unshared(where: str, unshared: bool) -> None:
+    """Raises Unsupported for filters that are not shared by all places."""
     if unshared:
         raise Unsupported(f"{where}: unshared=True: filters that differ from place to place are not supported")
 
@@ -233,12 +235,12 @@ def conv2d(
 
     input: (batch, channels, rows, columns); filters: (k, channels / num_groups, rows, columns); the result is (batch, k,
     rows, columns). border_mode: 'valid', only where the filter lies within the image; 'full', wherever they touch;
-    'half', as many as in the image, for odd filters; zeros on either side, an int, an int for each axis, or a pair for
-    each. subsample: the step between places. filter_flip: turn filters round, as a convolution does; else it is a
+    'half', as many as in the image, for odd filters; or zeros on either side: an int, an int for each axis, or a pair
+    for each. subsample: the step between places. filter_flip: turn filters round, as a convolution does; else it is a
     correlation. input_shape (or image_shape) and filter_shape: lengths, None where unknown, which are checked.
     Raises ShapeError for a filter that reaches over more than the image with its zeros.
     """
-    _shared("conv2d", unshared)
+    refuse_unshared("conv2d", unshared)
     shapes = (image_shape if input_shape is None else input_shape), filter_shape
     return convolved(
         "conv2d", input, filters, shapes, border_mode, subsample, filter_flip, filter_dilation, num_groups, 2

@@ -75,8 +75,8 @@ def batch_normalization_train(
 ) -> list[Variable]:
     """A batch with mean 0 and variance 1 over `axes`, times gamma, plus beta; its mean, and 1 / its deviation.
 
-    inputs: (n, …) floats. axes: 'per-activation', the first; 'spatial', all but the second; or axes. gamma, beta and the
-    running values have length 1 along these, or lack them. Where running_mean and running_var are given, their new
+    inputs: (n, …) floats. axes: 'per-activation', the first; 'spatial', all but the second; or axes. gamma, beta and
+    the running values have length 1 along these, or lack them. Where running_mean and running_var are given, their new
     values follow: moved by `running_average_factor` towards the batch's, whose variance is made unbiased. epsilon is
     added to the variance. Raises ShapeError for other axes.
     """

@@ -1,7 +1,7 @@
 """``python -m subtensor.theano program.py ...``: run a program of Theano's, Aesara's or PyTensor's as it is.
 
-What it asks for and is not here ends in one line on stderr, which names it, its place and what to do, and exit status 1.
-Otherwise output, arguments, errors and exit status are the program's own.
+What it asks for and is not here ends in one line on stderr, which names it, its place and what to do, and exit status
+1. Otherwise output, arguments, errors and exit status are the program's own.
 """
 
 from __future__ import annotations

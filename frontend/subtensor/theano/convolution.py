@@ -9,6 +9,7 @@ import subtensor as st
 from subtensor.graph.nodes import Variable
 from subtensor.graph.operators import FUNCTIONS
 from subtensor.graph.types import TensorType
+from subtensor.ops.convolution import refuse_unshared
 
 
 def _transposed(x: Variable, shape: list[Any], convolve: Callable[[Variable], Variable], g: Variable) -> Variable:
@@ -16,7 +17,8 @@ def _transposed(x: Variable, shape: list[Any], convolve: Callable[[Variable], Va
     zeros: Variable = FUNCTIONS["zeros"](shape, dtype=g.dtype)
     place = st.Input(TensorType(g.dtype, zeros.type.shape))
     pulled: Variable = st.Lop(convolve(place), place, g)
-    return st.clone_replace(pulled, [(place, zeros)])  # the function is linear: only the shape matters
+    at_zero: Variable = st.clone_replace(pulled, [(place, zeros)])  # the function is linear: only the shape matters
+    return at_zero
 
 
 def grad_wrt_inputs(name: str, filters: Any, topgrad: Any, shape: Any, **options: Any) -> Variable:
@@ -58,6 +60,7 @@ class _Abstract:
         num_groups: int = 1,
         unshared: bool = False,
     ) -> None:
+        refuse_unshared(self.name, unshared)
         self.imshp, self.kshp = imshp, kshp
         ones = (1,) * self.count
         self.options = {
@@ -76,31 +79,31 @@ class _Convolve(_Abstract):
 
 
 class _GradInputs(_Abstract):
-    def __call__(self, kern: Any, topgrad: Any, shape: Any = None, add_assert_shape: bool = True) -> Variable:
+    def __call__(self, kern: Any, topgrad: Any, shape: Any = None, **_: Any) -> Variable:
         return grad_wrt_inputs(self.name, kern, topgrad, _spatial(shape, self.imshp, self.count), **self.options)
 
 
 class _GradWeights(_Abstract):
-    def __call__(self, img: Any, topgrad: Any, shape: Any = None, add_assert_shape: bool = True) -> Variable:
+    def __call__(self, img: Any, topgrad: Any, shape: Any = None, **_: Any) -> Variable:
         return grad_wrt_weights(self.name, img, topgrad, _spatial(shape, self.kshp, self.count), **self.options)
 
 
-def _functions(name: str, count: int) -> dict[str, Any]:
+def _functions(name: str, *kinds: Any) -> dict[str, Any]:
     def inputs(
         output_grad: Any, filters: Any, input_shape: Any, filter_shape: Any = None, border_mode: Any = "valid",
         subsample: Any = None, filter_flip: bool = True, filter_dilation: Any = None, num_groups: int = 1,
     ) -> Variable:  # fmt: skip
-        op = _GradInputs2d if count == 2 else _GradInputs3d
-        made = op(input_shape, filter_shape, border_mode, subsample, filter_flip, filter_dilation, num_groups)
-        return made(filters, output_grad)
+        op = kinds[0](input_shape, filter_shape, border_mode, subsample, filter_flip, filter_dilation, num_groups)
+        made: Variable = op(filters, output_grad)
+        return made
 
     def weights(
         input: Any, output_grad: Any, filter_shape: Any, input_shape: Any = None, border_mode: Any = "valid",
         subsample: Any = None, filter_flip: bool = True, filter_dilation: Any = None, num_groups: int = 1,
     ) -> Variable:  # fmt: skip
-        op = _GradWeights2d if count == 2 else _GradWeights3d
-        made = op(input_shape, filter_shape, border_mode, subsample, filter_flip, filter_dilation, num_groups)
-        return made(input, output_grad)
+        op = kinds[1](input_shape, filter_shape, border_mode, subsample, filter_flip, filter_dilation, num_groups)
+        made: Variable = op(input, output_grad)
+        return made
 
     return {f"{name}_grad_wrt_inputs": inputs, f"{name}_grad_wrt_weights": weights}
 
@@ -117,7 +120,7 @@ ABSTRACT: dict[str, Any] = {
         each.__name__: each
         for each in (_Convolve2d, _Convolve3d, _GradInputs2d, _GradInputs3d, _GradWeights2d, _GradWeights3d)
     },
-    **_functions("conv2d", 2),
-    **_functions("conv3d", 3),
+    **_functions("conv2d", _GradInputs2d, _GradWeights2d),
+    **_functions("conv3d", _GradInputs3d, _GradWeights3d),
 }
 """What stands in the module."""

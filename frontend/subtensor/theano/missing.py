@@ -10,7 +10,7 @@ _INSTEAD = {
     "theano.tensor.nlinalg": "there are no decompositions or solvers; compute with numpy.linalg outside the graph",
     "theano.tensor.slinalg": "there are no decompositions or solvers; compute with scipy.linalg outside the graph",
     "theano.tensor.fft": "there are no Fourier transforms; compute with numpy.fft outside the graph",
-    "theano.gof": "graphs are rewritten by rules of subtensor's own, and new ops are values: see docs/writing-a-backend.md",
+    "theano.gof": "graphs are rewritten by rules of subtensor's own, and ops are values: see docs/writing-a-backend.md",
     "theano.Op": "a new op is a value with a type rule, a gradient and an expansion: see docs/writing-a-backend.md",
     "theano.Apply": "a node is its own application: node.op, node.inputs",
     "theano.OpFromGraph": "write a Python function that builds the graph",
@@ -30,10 +30,10 @@ _INSTEAD = {
 
 def remedy(spelled: str) -> str:
     """What to do about a name that is not here, by its full spelling under any of the libraries."""
-    root, dot, rest = spelled.partition(".")
-    for known in (spelled, f"theano{dot}{rest}"):
-        while known:
-            if known in _INSTEAD:
+    _, dot, rest = spelled.partition(".")
+    for full in (spelled, f"theano{dot}{rest}"):
+        parts = full.split(".")
+        for n in range(len(parts), 0, -1):
+            if (known := ".".join(parts[:n])) in _INSTEAD:
                 return _INSTEAD[known]
-            known = known.rpartition(".")[0]
     return "subtensor has nothing of this name; docs/from-theano.md lists what is there instead"

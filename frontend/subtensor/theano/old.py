@@ -26,17 +26,17 @@ version = SimpleNamespace(version=VERSION, full_version=VERSION)
 class Mode:
     """How Theano compiles; here an object without effect."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *_: Any, **kwargs: Any) -> None:
         self.optimizer = kwargs.get("optimizer")
         self.linker = kwargs.get("linker")
 
-    def excluding(self, *names: str) -> Mode:
+    def excluding(self, *_: str) -> Mode:
         return self
 
-    def including(self, *names: str) -> Mode:
+    def including(self, *_: str) -> Mode:
         return self
 
-    def register(self, *args: Any) -> Mode:
+    def register(self, *_: Any) -> Mode:
         return self
 
 
@@ -64,9 +64,9 @@ class _AnyTensorType(type):
 
 
 class TensorType(metaclass=_AnyTensorType):
-    """``TensorType(dtype, broadcastable)``, also by keyword; gives a ``subtensor.TensorType``, and instances are its."""
+    """``TensorType(dtype, broadcastable)``, also by keyword: gives a ``subtensor.TensorType``."""
 
-    def __new__(cls, dtype: Any, shape: Any = None, name: Any = None, *, broadcastable: Any = None) -> Any:
+    def __new__(cls, dtype: Any, shape: Any = None, _name: Any = None, *, broadcastable: Any = None) -> Any:
         if (shape is None) == (broadcastable is None):
             raise DTypeError("TensorType: expected a dtype, and either broadcastable or shape")
         return st.TensorType(dtype, tuple(broadcastable if shape is None else shape))
@@ -83,8 +83,9 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
 
 
 def clone(output: Any, replace: Any = None, strict: bool = True, share_inputs: bool = True, **_: Any) -> Any:
-    """``subtensor.clone``. Nodes are immutable, so that a copy is the node itself; where not `share_inputs`, leaves that
-    have a value or are given at a call are copied and stand in the copy: a shared variable with a copy of its value.
+    """``subtensor.clone``. Nodes are immutable, so that a copy is the node itself.
+
+    share_inputs: False to put copies in the place of inputs and of shared variables, these with a copy of their value.
     """
     if share_inputs:
         return st.clone(output, replace)
@@ -100,8 +101,7 @@ def copied(leaf: Variable) -> Variable:
     """Another leaf of the type, name and value of one."""
     if isinstance(leaf, st.SharedVariable):
         return st.shared(leaf.get_value(), leaf.name, shape=leaf.type.shape)
-    made = st.Input(leaf.type, name=leaf.name)
-    return made
+    return st.Input(leaf.type, name=leaf.name)
 
 
 class OrderedUpdates(OrderedDict[Any, Any]):
