@@ -9,8 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from subtensor.errors import SettingError, SubtensorError
+from subtensor.graph.operators import FUNCTIONS
 from subtensor.theano.missing import remedy
 from subtensor.theano.names import MODULES, Place
+from subtensor.theano.old import getitem
 
 ROOTS = ("theano", "aesara", "pytensor")
 """The libraries whose names are answered to; they have one table, for most of their modules are the same."""
@@ -69,7 +71,7 @@ class _Finder(MetaPathFinder):
             return None
         place = _place(fullname)
         if place is None:
-            parent, _, name = fullname.rpartition(".")
+            parent, _dot, name = fullname.rpartition(".")
             holder = sys.modules.get(parent)
             if holder is not None and _has(holder, name):
                 return None  # ``from theano import function``: not a module, and there
@@ -93,6 +95,8 @@ _finder = _Finder()
 def install() -> None:
     """Answer to ``theano``, ``aesara`` and ``pytensor`` in this process from now on; a second call changes nothing.
 
+    Also a list of slices is an index from then on, as in the NumPy of old: the same as a tuple of them.
+
     What is asked for and is not here is a MissingModuleError or a MissingNameError, which are Python's errors too, so
     that programs which ask for what may be missing go on. Raises SettingError where one of these libraries has been
     imported already.
@@ -106,3 +110,4 @@ def install() -> None:
             f"{getattr(sys.modules[imported[0]], '__file__', 'somewhere')}; call install() before what imports it"
         )
     sys.meta_path.insert(0, _finder)
+    FUNCTIONS["getitem"] = getitem

@@ -197,6 +197,15 @@ class NotScalarConstantError(DTypeError):
     """A node that is no constant scalar."""
 
 
+def getitem(x: Any, key: Any) -> Variable:
+    """``x[key]``, where a list of slices is a tuple of them, as in the NumPy of old."""
+    if isinstance(key, list) and any(part is None or part is ... or isinstance(part, slice) for part in key):
+        key = tuple(key)
+    return _getitem(x, key)
+
+
+_getitem = FUNCTIONS["getitem"]
+
 TENSOR: dict[str, Any] = {
     "NotScalarConstantError": NotScalarConstantError,
     "TensorType": TensorType,
