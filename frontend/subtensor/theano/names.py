@@ -143,7 +143,7 @@ MODULES: dict[str, Place] = {
     "theano.scan.utils": Place(_updates),
     "theano.scan_module": Place({**_loops, **_updates}),
     "theano.scan_module.scan": Place(_loops),
-    "theano.scan_module.scan_utils": Place({"clone": old.clone, "equal_computations": old.equal_computations, **_loops}),
+    "theano.scan_module.scan_utils": Place({"clone": old.clone, "equal_computations": old.equal_computations}),
     "theano.tensor": Place(_tensor, (T,)),
     **{
         f"theano.tensor.{name}": Place(_tensor, (T,))

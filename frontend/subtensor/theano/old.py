@@ -201,7 +201,8 @@ def getitem(x: Any, key: Any) -> Variable:
     """``x[key]``, where a list of slices is a tuple of them, as in the NumPy of old."""
     if isinstance(key, list) and any(part is None or part is ... or isinstance(part, slice) for part in key):
         key = tuple(key)
-    return _getitem(x, key)
+    found: Variable = _getitem(x, key)
+    return found
 
 
 _getitem = FUNCTIONS["getitem"]

@@ -92,7 +92,7 @@ def _downsampled(x: Any, ds: Any, ignore_border: Any = None, st: Any = None) -> 
 
 
 def _confusion(actual: Any, pred: Any) -> Any:
-    order = np.unique([*actual, *pred])
+    order = np.unique(np.concatenate([actual, pred]))
     counts = [np.sum((actual == a) & (pred == p)) for a in order for p in order]
     return [np.array(counts, "int64").reshape(len(order), len(order)), order]
 
