@@ -217,6 +217,15 @@ def _laid_out(x: Array, axes: str, letter: str, k: int, result: str) -> Array:
     return lax.expand_dims(x, [n for n, c in enumerate(result) if c not in rest])
 
 
+def conv(x: Array, w: Array, strides: tuple[int, ...], dilations: tuple[int, ...]) -> Array:
+    """XLA's own convolution, with nothing padded and nothing flipped."""
+    spans = [d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilations, strict=True)]
+    if x.shape[1] != w.shape[1] or 0 in w.shape[2:] or any(s > n for s, n in zip(spans, x.shape[2:], strict=True)):
+        raise ValueError(f"conv: shapes {x.shape} and {w.shape}, dilations {dilations}")
+    given = {"rhs_dilation": dilations, "precision": "highest", "preferred_element_type": x.dtype}
+    return lax.conv_general_dilated(x, w, strides, [(0, 0)] * len(spans), **given)
+
+
 def _counted(product: Callable[..., Array], a: Array, b: Array) -> Array:
     return product(lax.convert_element_type(a, np.int32), lax.convert_element_type(b, np.int32))
 
@@ -327,6 +336,7 @@ LOWERINGS: Mapping[str, Callable[..., Array]] = {
     "stack": stack,
     "matmul": matmul,
     "einsum": einsum,
+    "conv": conv,
     "sort": sort,
     "searchsorted": searchsorted,
     "last_occurrence": last_occurrence,

@@ -175,6 +175,19 @@ def einsum(a: Array, b: Array, spec: str) -> Any:
     return np.asarray(np.einsum(spec, a, b))
 
 
+def conv(x: Array, w: Array, strides: tuple[int, ...], dilations: tuple[int, ...]) -> Any:
+    """Sums over windows, which are views, as one product of matrices; raises ValueError where a filter is too long."""
+    spatial = tuple(range(2, x.ndim))
+    if x.shape[1] != w.shape[1]:  # NumPy would repeat one channel
+        raise ValueError(f"conv: {x.shape[1]} channels and filters of {w.shape[1]}")
+    spans = tuple(d * (k - 1) + 1 for k, d in zip(w.shape[2:], dilations, strict=True))
+    windows = np.lib.stride_tricks.sliding_window_view(x, spans, spatial)
+    every = (slice(None),) * 2
+    windows = windows[(*every, *(slice(None, None, s) for s in (*strides, *dilations)))]
+    taps = tuple(range(x.ndim, windows.ndim))
+    return np.moveaxis(np.tensordot(windows, w, ((1, *taps), (1, *spatial))), -1, 1)
+
+
 @cache
 def _shared_axes(spec: str) -> tuple[tuple[int, int], ...]:
     """The axes of both operands that have one label."""
@@ -321,6 +334,7 @@ LOWERINGS: Mapping[str, Callable[..., Any]] = {
     "concatenate": concatenate,
     "stack": stack,
     "einsum": einsum,
+    "conv": conv,
     "sort": sort,
     "argsort": argsort,
     "searchsorted": searchsorted,

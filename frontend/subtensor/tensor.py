@@ -18,8 +18,14 @@ nnet = SimpleNamespace(
     **{
         name: FUNCTIONS[name]
         for name in (
+            "batch_normalization",
+            "batch_normalization_test",
+            "batch_normalization_train",
             "binary_crossentropy",
             "categorical_crossentropy",
+            "confusion_matrix",
+            "conv2d",
+            "conv3d",
             "crossentropy_categorical_1hot",
             "elu",
             "hard_sigmoid",
@@ -36,10 +42,18 @@ nnet = SimpleNamespace(
 )
 """Theano's ``T.nnet``."""
 
+signal = SimpleNamespace(
+    pool=SimpleNamespace(pool_2d=FUNCTIONS["pool_2d"], pool_3d=FUNCTIONS["pool_3d"]),
+    downsample=SimpleNamespace(max_pool_2d=FUNCTIONS["max_pool_2d"]),
+)
+"""Theano's ``T.signal``."""
+
 
 def __getattr__(name: str) -> Any:
     if name == "shared_randomstreams":  # Theano's; its module is imported when it is asked for
         return SimpleNamespace(RandomStreams=subtensor.RandomStreams)
+    if name in ("extra_ops", "xlogx"):  # Theano's modules, whose names are all here
+        return FUNCTIONS[name] if name in FUNCTIONS else sys.modules[__name__]
     try:
         return getattr(subtensor, name)
     except AttributeError:

@@ -3,6 +3,7 @@
 from subtensor.ops import (
     checks,
     choice,
+    convolution,
     creation,
     distinct,
     elementwise,
@@ -14,6 +15,7 @@ from subtensor.ops import (
     loop_op,
     nn,
     philox,
+    pooling,
     reduce,
     scan,
     scipy_functions,
@@ -26,12 +28,14 @@ from subtensor.ops import (
     statistics,
     subtensor,
     theano_names,
+    theano_nnet,
     vectorized,
 )
 
 __all__ = [
     "checks",
     "choice",
+    "convolution",
     "creation",
     "distinct",
     "elementwise",
@@ -43,6 +47,7 @@ __all__ = [
     "loop_op",
     "nn",
     "philox",
+    "pooling",
     "reduce",
     "scan",
     "scipy_functions",
@@ -55,5 +60,6 @@ __all__ = [
     "statistics",
     "subtensor",
     "theano_names",
+    "theano_nnet",
     "vectorized",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cases_convolution
 import cases_core
 import cases_elementwise
 import cases_linalg
@@ -18,6 +19,7 @@ from subtensor.graph.nodes import OPS
 from subtensor.graph.operators import FUNCTIONS
 
 MODULES = (
+    cases_convolution,
     cases_core,
     cases_elementwise,
     cases_linalg,
