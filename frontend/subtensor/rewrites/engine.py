@@ -15,7 +15,7 @@ it is used for, and is kept where it costs less than what it replaced.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from subtensor.errors import FunctionError, GraphError
@@ -44,8 +44,8 @@ class Rewrite:
     tags: for switching groups on and off. heads: names of the ops that the rule is tried on; empty for all. equation,
     when: the rule and its condition, for people. counted: whether `rule` takes a second argument, which tells how often
     a node is used in the graph. last: whether it waits until no other rule fits. joint: whether `rule` takes, and
-    gives, a list of nodes that are computed together (``Op.joint``), before the nodes are looked at one by one. priced: whether it is
-    applied only where that pays.
+    gives, a list of nodes that are computed together (``Op.joint``), before the nodes are looked at one by one. priced:
+    whether it is applied only where that pays.
     """
 
     name: str
@@ -341,12 +341,18 @@ def _families(outputs: Sequence[Variable], selection: Selection, trace: list[Ste
     return [new[o] for o in outputs]
 
 
+def _body(roots: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
+    return _passes(roots, selection, trace, [None] * len(roots))
+
+
 def _family(members: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
     """What takes the place of each member of a family."""
     rules = [r for r in selection.rules if r.joint]
     result: list[Variable] | None
     for _ in range(MOST_STEPS):
-        members = with_bodies(members, lambda roots: _passes(roots, selection, trace, [None] * len(roots)), selection.bodies)
+        members = with_bodies(
+            members, lambda roots: _passes(roots, selection, trace, [None] * len(roots)), selection.bodies
+        )
         if not all(m.op is not None and m.op.joint is not None for m in members):
             return members
         for r in rules:
