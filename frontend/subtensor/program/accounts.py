@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from subtensor.graph.nodes import Variable
 from subtensor.graph.shared import SharedVariable
+from subtensor.ops.loop import is_loop
 from subtensor.program.linear import Program
-from subtensor.rewrites.costs import Work, table_size, total_work, work_of
+from subtensor.rewrites.costs import Work, loop_work, table_size, total_work, work_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ def accounts(program: Program) -> list[Entry]:
     """What a program does, in the order in which it does it: instructions first, then commits."""
     entries = []
     for i in program.instructions:
-        work = work_of(i.node, overwrites=i.overwrites is not None)
+        looped = is_loop(i.node)
+        work = loop_work(list(i.nodes)) if looped else work_of(i.node, overwrites=i.overwrites is not None)
         table = table_size(i.node, program.shared) if work.allocated else None
         entries.append(Entry(i.node, work, None, table))
     for c in program.commits:

@@ -13,10 +13,19 @@ from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import cannot_fail, is_nonnegative, never_minus_zero
 from subtensor.rewrites.patterns import P, equation, letters
-from subtensor.rewrites.shapes import fits_within, has_lengths, is_single, length_of, same_length, uniform
+from subtensor.rewrites.shapes import (
+    fits_within,
+    has_lengths,
+    is_elementwise,
+    is_single,
+    length_of,
+    same_length,
+    uniform,
+)
 
 CANONICAL = ("canonical",)
 ELEMENTWISE = tuple(name for name, op in OPS.items() if op.dims is OPS["add"].dims)
+_broadcast_to = OPS["broadcast_to"]
 x, y = letters("x y")
 
 equation("negate_twice", P.neg(-x), x, tags=CANONICAL)
@@ -54,6 +63,27 @@ def _times_one(node: Variable) -> Variable | None:
         if _is(1, b, a):
             return a
     return None
+
+
+@rule("times_ones", "x * broadcast_to(1, N) = broadcast_to(x, N)", ["multiply"], tags=CANONICAL,
+      when="N are the lengths of an elementwise expression of x")  # fmt: skip
+def _times_ones(node: Variable) -> Variable | None:
+    for x, ones in (node.inputs, node.inputs[::-1]):
+        scalar = uniform(ones)
+        if ones.op is not _broadcast_to or scalar is None or scalar.data != 1 or x.ndim > ones.ndim:
+            continue
+        dims = ones.inputs[1:]
+        own = zip(x.type.shape, dims[ones.ndim - x.ndim :], range(ones.ndim - x.ndim, ones.ndim), strict=True)
+        if all(n == 1 or (d.known is not None and n == int(d.known)) or _stretches(d, axis, x) for n, d, axis in own):
+            return broadcast_to_dims(x, list(dims))
+    return None
+
+
+def _stretches(d: Variable, axis: int, x: Variable) -> bool:
+    """Whether a length is that of an elementwise expression of x along an axis, to which x is broadcast."""
+    if d.op is None or d.op.name != "length" or d.params["axis"] != axis:
+        return False
+    return is_elementwise(d.inputs[0]) and x in d.inputs[0].inputs
 
 
 @rule("divide_by_one", "x / 1 = x", ["divide"], tags=CANONICAL, when="the ones do not stretch x")
@@ -246,8 +276,6 @@ def _reshape_twice(node: Variable) -> Variable | None:
 
 
 # --- broadcasts
-
-_broadcast_to = OPS["broadcast_to"]
 
 
 def _stripped(b: Variable, others: list[Variable]) -> Variable | None:

@@ -24,13 +24,13 @@ import numpy as np
 from subtensor.errors import GraphError, counted
 from subtensor.graph.cost import Cost, Factor, Term, arguments, parsed
 from subtensor.graph.indexing import Index, Slice
-from subtensor.graph.nodes import Variable, replace, toposort
-from subtensor.graph.polynomial import Order, Polynomial, compare, total
+from subtensor.graph.nodes import Variable, toposort_families
+from subtensor.graph.polynomial import Atom, Order, Polynomial, compare, total
 from subtensor.graph.shared import SharedVariable
-from subtensor.ops.loop import STACK, call_of, is_loop
+from subtensor.ops.loop import is_loop, joined
 from subtensor.ops.subtensor import get_op, inc_op, is_write
 from subtensor.ops.views import VIEWS
-from subtensor.rewrites.lengths import at_most, length_polynomial
+from subtensor.rewrites.lengths import at_most, length_polynomial, polynomial
 from subtensor.rewrites.shapes import is_zeros, same_length
 
 NOTHING = Polynomial({})
@@ -120,7 +120,7 @@ def _work(node: Variable, *, overwrites: bool) -> Work:
     if op is get_op:
         return _read_work(node)
     if is_loop(node):
-        return _loop_work(node)
+        return loop_work([node])
     if op.name == "einsum":
         return _contraction_work(node)
     usual = IDLE
@@ -217,8 +217,8 @@ def selected(write: Variable) -> Polynomial:
     product = Polynomial.of(1)
     for axis in range(read.ndim):
         at = axis - read.ndim + y.ndim
-        known = y.type.shape[at] if at >= 0 and y.type.shape[at] != 1 else None
-        product = product * (length_polynomial(read, axis) if known is None else known)
+        known = length_polynomial(y, at).number if at >= 0 else None
+        product = product * (length_polynomial(read, axis) if known in (None, 1) else known)
     return product
 
 
@@ -239,33 +239,46 @@ _PRODUCT = 0.3
 """Multiplying and adding, where several are done at a time."""
 
 
-def _loop_work(node: Variable) -> Work:
-    loop, output = node.params["loop"], node.params["output"]
-    out = size(node)
-    needed = loop.needed([output])
-    after = [f for s, f in zip(loop.states, loop.following, strict=True) if s in needed]
-    run = call_of(node)
-    roots = list(dict.fromkeys([output, *after]))
-    inside = [v for v in toposort(roots) if v.op is not None]
-    images = replace([*inside, *roots], run.outside(roots))  # in lengths that are known outside
-    of_body = set(images[: len(inside)])
-    works = graph_work(dict.fromkeys(images[len(inside) :]))
-    each = total_work([work for v, work in works.items() if v in of_body])
-    stack = node if node.params["kind"] == STACK else run.ask(STACK, output)
-    return each * length_polynomial(stack, 0) + Work(NOTHING, out, out)
+def loop_work(members: Sequence[Variable]) -> Work:
+    """What a loop takes, of which all members are quantities: its body for each iteration, and the results."""
+    call = joined(members)
+    loop = call.loop
+    after = dict(zip(loop.states, loop.following, strict=True))
+    roots = [m.params["output"] for m in members] + [after[p] for p in call.values if p in after]
+    each = total_work(graph_work([*roots, *([] if loop.stop is None else [loop.stop])]))
+
+    def outside(d: Atom) -> Polynomial | None:
+        if not isinstance(d, Variable) or d.op is None or d.op.name != "length" or d.inputs[0] not in call.values:
+            return None
+        p, axis = d.inputs[0], d.params["axis"]
+        return length_polynomial(call.values[p], axis + (p in loop.sequences))
+
+    out = total(map(size, members))
+    times = polynomial(call.steps)
+    inside = Work(*(p.bounded(outside) * times for p in (each.read, each.written, each.allocated, each.computed)))
+    return inside + Work(NOTHING, out, out)
 
 
 # --- graphs
 
 
 def graph_work(outputs: Iterable[Variable]) -> dict[Variable, Work]:
-    """What each node of a graph takes; writes into what nothing else looks at overwrite it."""
-    order = toposort(list(outputs))
+    """What each node of a graph takes; writes into what nothing else looks at overwrite it.
+
+    What several nodes ask of one loop is computed once, for the first of them.
+    """
+    order, loops = toposort_families(list(outputs))
     uses: dict[Variable, int] = {}
     for node in order:
         for i in node.inputs:
             uses[i] = uses.get(i, 0) + 1
-    return {n: work_of(n, overwrites=_overwrites(n, uses)) for n in order}
+    works: dict[Variable, Work] = {}
+    for node in order:
+        if node in loops:
+            works[node] = IDLE if any(m in works for m in loops[node]) else loop_work(loops[node])
+        else:
+            works[node] = work_of(node, overwrites=_overwrites(node, uses))
+    return works
 
 
 def _overwrites(node: Variable, uses: Mapping[Variable, int]) -> bool:
@@ -315,6 +328,7 @@ __all__ = [
     "elements",
     "graph_work",
     "is_new",
+    "loop_work",
     "order",
     "selected",
     "size",

@@ -44,8 +44,8 @@ class Rewrite:
     tags: for switching groups on and off. heads: names of the ops that the rule is tried on; empty for all. equation,
     when: the rule and its condition, for people. counted: whether `rule` takes a second argument, which tells how often
     a node is used in the graph. last: whether it waits until no other rule fits. joint: whether `rule` takes, and
-    gives, a list of nodes that are computed together (``Op.joint``), before the nodes are looked at one by one. priced: whether
-    it is applied only where that pays.
+    gives, a list of nodes that are computed together (``Op.joint``), before the nodes are looked at one by one. priced:
+    whether it is applied only where that pays.
     """
 
     name: str

@@ -65,7 +65,7 @@ def is_nonnegative(x: Variable) -> bool:
     if x.dtype == "bool" or x.dtype.startswith("uint"):
         return True
     name = x.op.name if x.op is not None else ""
-    if name in ("length", "flatnonzero", "argsort", "argmax", "argmin", "searchsorted"):
+    if name in _PLACES:
         return True
     if name == "arange":
         return _counts_up(x)
@@ -77,6 +77,11 @@ def is_nonnegative(x: Variable) -> bool:
     if name in ("floor_divide", "minimum", "concatenate", "stack"):  # sums and products may wrap around
         return all(map(is_nonnegative, x.inputs))
     return name == "maximum" and any(map(is_nonnegative, x.inputs))
+
+
+_PLACES = frozenset(
+    {"length", "flatnonzero", "argsort", "argmax", "argmin", "searchsorted", "row_numbers", "run_starts"}
+)
 
 
 @_shallow
@@ -216,7 +221,28 @@ def distinct_positions(index: Index, x: Variable, inputs: Inputs) -> bool:
             return True
     if _is_grid(wide, block) and all(distinct(a, x.type.shape[axis]) for axis, a in wide):
         return True
+    if _distinct_together(wide, x):
+        return True
     return _is_unraveled([a for _, a in wide])
+
+
+def _distinct_together(wide: Sequence[tuple[int, Variable]], x: Variable) -> bool:
+    """Whether constant arrays, such as those of ``triu_indices``, select no element twice, though each repeats itself."""
+    columns = []
+    for axis, a in wide:
+        value, n = constant_value(a), x.type.shape[axis]
+        if value is None:
+            return False
+        if n is not None:
+            value = np.where(value < 0, value + n, value)
+        elif (value < 0).any() and (value >= 0).any():
+            return False
+        columns.append(value)
+    try:
+        places = np.stack([c.ravel() for c in np.broadcast_arrays(*columns)])
+    except ValueError:  # they do not broadcast: the call will raise
+        return False
+    return bool(np.unique(places, axis=1).shape[1] == places.shape[1])
 
 
 def _narrower(o: Variable, a: Variable) -> bool:

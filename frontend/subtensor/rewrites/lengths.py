@@ -14,7 +14,7 @@ from subtensor.ops.distinct import row_numbers, run_starts
 from subtensor.ops.subtensor import fitting_mask, flatnonzero_op, get_op
 from subtensor.rewrites.shapes import deciding, length_of
 
-_length, _cast = OPS["length"], OPS["cast"]
+_length, _cast, _reshape = OPS["length"], OPS["cast"], OPS["reshape"]
 _lengths: WeakKeyDictionary[Variable, dict[int, Polynomial]] = WeakKeyDictionary()
 
 
@@ -61,6 +61,28 @@ def polynomial(d: Variable) -> Polynomial:
     if d.op is _length:
         return length_polynomial(d.inputs[0], d.params["axis"])
     return Polynomial.atom(d)
+
+
+def told_by(node: Variable) -> dict[Atom, Polynomial]:
+    """Lengths that are known where a node can be computed at all: those of a tensor that is reshaped to others."""
+    if node.op is not _reshape:
+        return {}
+    x, *dims = node.inputs
+    told: dict[Atom, Polynomial] = {}
+    for d in dims:
+        if d.op is _length:  # of a tensor that is reshaped only for this to be checked
+            told |= told_by(d.inputs[0])
+    have, want = Polynomial.of(1), Polynomial.of(1)
+    for axis in range(x.ndim):
+        have = have * length_polynomial(x, axis)
+    for d in dims:
+        want = want * polynomial(d)
+    for one, other in ((have, want), (want, have)):
+        if one.number is not None and one.number > 0 and len(other.terms) == 1 and len(other.atoms) == 1:
+            ((atoms, count),) = other.terms.items()
+            if len(atoms) == 1 and count > 0:
+                told[atoms[0]] = Polynomial.of(one.number / count)
+    return told
 
 
 def bounds(d: Atom) -> list[Polynomial]:

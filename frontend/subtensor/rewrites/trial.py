@@ -23,7 +23,7 @@ from subtensor.graph.polynomial import Atom, Order, Polynomial, total
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.subtensor import get_op, is_write
 from subtensor.rewrites.costs import is_new, order, work_of
-from subtensor.rewrites.lengths import bounds
+from subtensor.rewrites.lengths import bounds, told_by
 from subtensor.rewrites.shapes import is_increments
 
 
@@ -125,7 +125,8 @@ class Trials:
         left, right = self._walk(new, began), self._walk(old, began)
         if left is None or right is None:
             return True
-        return cheaper(price(left, right), price(right, left))
+        told = {d: p for n in (*left, *right) for i in n.inputs for d, p in told_by(i).items()}
+        return cheaper(price(left, right).bounded(told.get), price(right, left).bounded(told.get))
 
     def _walk(self, node: Variable, began: int) -> dict[Variable, None] | None:
         """The nodes below one that were made since, itself included; None where there are very many."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from subtensor.graph.nodes import Variable, toposort
+from subtensor.graph.nodes import OPS, Variable, toposort
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.subtensor import get_op, is_write
 
@@ -57,3 +57,12 @@ class Uses:
                 elif user.op is not get_op:
                     return False
         return True
+
+    def only_for_lengths(self, node: Variable) -> bool:
+        """Whether nobody needs more of a node than its lengths."""
+        written = self._written.get(node, node)
+        users = self._users.get(written, ())
+        return bool(users) and written not in self._roots and all(u.op is _length for u in users)
+
+
+_length = OPS["length"]

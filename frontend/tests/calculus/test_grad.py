@@ -141,7 +141,9 @@ def test_what_is_no_node():
     cost = st.sum(x * x)
     for wrt in (None, 3, [None], "x"):
         for find in (st.grad, st.jacobian, st.hessian):
-            with pytest.raises(st.GradientError, match=r"(grad|jacobian|hessian): wrt holds .*; expected symbolic variables"):
+            with pytest.raises(
+                st.GradientError, match=r"(grad|jacobian|hessian): wrt holds .*; expected symbolic variables"
+            ):
                 find(cost, wrt)
     with pytest.raises(st.GradientError, match="consider_constant holds 3"):
         st.grad(cost, x, consider_constant=3)

@@ -9,7 +9,7 @@ from subtensor.graph.nodes import OPS, Op
 from subtensor.graph.polynomial import Order, Polynomial, compare
 from subtensor.plugin import Cost
 from subtensor.program.accounts import accounts, total
-from subtensor.rewrites.costs import IDLE, order, size, table_size, total_work, work_of
+from subtensor.rewrites.costs import IDLE, graph_work, order, size, table_size, total_work, work_of
 from subtensor.rewrites.lengths import at_most, length_polynomial, values, words
 
 V, D = 1000, 4
@@ -120,11 +120,12 @@ def test_a_value_of_known_length_tells_how_many_are_written():
 
 
 def test_loops_cost_their_body_for_each_row():
-    jacobian = st.jacobian(st.tanh(x[0]), x)
-    (loop,) = [v for v in st.plugin.toposort([jacobian]) if v.op is OPS["scan"]]
-    work = work_of(loop)
-    assert any("x.shape[1]" in words(a) for a in work.computed.atoms)
-    assert work.computed
+    rows, w = st.tensor("rows", "float32", (None, 4)), st.shared(np.ones((4, 4), "float32"), name="w")
+    total_, stacked = st.scan(lambda r, h: [st.tanh(r @ w + h)] * 2, rows, [st.zeros((4,), "float32"), None])[0]
+    together = total_work(graph_work([total_[-1], stacked]))
+    alone = total_work(graph_work([stacked]))
+    assert [a.value(values({rows: (10, 4)})) for a in (together.computed, alone.computed)] == [10 * (0.3 * 16 + 44)] * 2
+    assert together.computed.spelled(words) == "48.8 * rows.shape[0]"
 
 
 def test_an_op_says_its_own_cost():

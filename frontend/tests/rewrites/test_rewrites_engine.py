@@ -10,7 +10,7 @@ import subtensor as st
 from subtensor.errors import FunctionError, GraphError
 from subtensor.graph.nodes import OPS, toposort
 from subtensor.rewrites import document, facts
-from subtensor.rewrites.engine import RULES, Rewrite, Selection, rewrite
+from subtensor.rewrites.engine import RULES, UNPRICED, Rewrite, Selection, rewrite
 from subtensor.rewrites.patterns import P, letters, matches
 
 ALL = Selection.of(True)
@@ -148,6 +148,27 @@ def test_bodies_of_loops_are_rewritten_too():
         want.append(s)
     np.testing.assert_allclose(f(values), want, rtol=1e-12)
     np.testing.assert_allclose(plain(values), want, rtol=1e-12)
+
+
+def test_bodies_of_jacobians_are_rewritten_too():
+    x, ids = st.dvector("x"), st.lvector("ids")
+    y = st.log(1 / (1 + st.exp(-x)))[ids]
+    jacobian = st.jacobian(y, x)
+    every = Selection.of(UNPRICED)
+    (after,) = rewrite([jacobian], every)
+    bodies = [n.params["output"] for n in toposort([after]) if n.op is OPS["scan"]]
+    assert len(bodies) == 1
+    (before,) = [n.params["output"] for n in toposort([jacobian]) if n.op is OPS["scan"]]
+    assert bodies[0] is not before
+    assert rewrite([after], every) == [after]
+    f, plain = (st.function([x, ids], jacobian, rewrites=r) for r in (True, False))
+    values, places = np.array([0.5, -1.0, 2.0]), np.array([2, 2, -3])
+    want = np.zeros((3, 3))
+    want[range(3), places] = 1 / (1 + np.exp(values[places]))
+    np.testing.assert_allclose(f(values, places), want, rtol=1e-12)
+    np.testing.assert_allclose(plain(values, places), want, rtol=1e-12)
+    with pytest.raises(st.BoundsError, match="index 3 at position"):
+        f(values, [0, 3])
 
 
 # --- errors are those of the graph as written

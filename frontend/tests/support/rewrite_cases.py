@@ -144,6 +144,15 @@ def times_one(d):
 
 
 @case
+def times_ones(d):
+    n = d.number(0, 3)
+    x, y = d.floats((d.pick(1, n), 2), known=False), d.floats((d.pick(n, n, n + 1), d.pick(1, 2)), known=False)
+    total = x * y[0] + y
+    ones = st.broadcast_to(1.0, [(x + y).shape[0], (x + y).shape[1]]).astype(x.dtype)
+    return [x * st.ones_like(x + y), ones * y, y * st.ones((*total.shape,), x.dtype), st.ones_like(y + x) * st.tanh(x)]
+
+
+@case
 def divide_by_one(d):
     x = d.table()
     return [x / 1, x / np.ones((2, 1, 1))]
@@ -642,6 +651,28 @@ def _written_rows(d, kind):
         st.take(c, d.ids(2), axis),
         own[i].set(own[i] * 2)[j],
     ]
+
+
+@case
+def length_of_broadcast(d):
+    n, m = d.number(0, 3), d.number(0, 3)
+    x = d.floats((d.pick(1, n), m), known=False)
+    y = d.floats((d.pick(n, n, n + 1), d.pick(1, m)), known=False)
+    return [
+        (x * y).shape[0] + (x * y).shape[1],
+        st.zeros_like(st.tanh(x) + y[0]),
+        st.grad(st.where(x > y, x, y * 2).sum(), y) if d.finite else (x - y).shape[1],
+        (x * y).shape[0] * (x * y).sum(),  # needed anyway
+    ]
+
+
+@case
+def length_of_product(d):
+    n, k, m = d.number(0, 3), d.number(0, 2), d.number(0, 2)
+    a = d.floats((d.pick(1, n), 2, k), known=False)
+    b = d.floats((d.pick(n, n + 1), d.pick(k, k, k + 1), m), known=False)
+    ab = a @ b
+    return [ab.shape[0], st.grad(ab.sum(), [a, b])[d.number(0, 1)], ab.shape[0] * 2 + ab.sum()]
 
 
 @case
