@@ -353,7 +353,8 @@ class Store:
         """Make tables longer: all that are given and have axes get `rows` rows, at once, the new ones filled.
 
         variables: of this store, as for ``keep``, with a first length that is open (``shape=(None, …)``): a table, and
-        what an optimizer keeps for each of its rows. Whatever happens meanwhile, the store opens with all of them of
+        what an optimizer keeps for each of its rows. fill: a number, or a dict of them by name, zeros for the others.
+        Whatever happens meanwhile, the store opens with all of them of
         the old length or of the new one. Raises ShapeError where a length is not open or would become less.
         """
         named = {n: s for n, s in named_variables(variables).items() if s.ndim}
@@ -361,10 +362,14 @@ class Store:
         if isinstance(rows, bool) or not isinstance(rows, int | np.integer):
             raise ShapeError(f"grow: rows={rows!r}; expected how many there will be, a whole number")
         rows = int(rows)
-        for s in named.values():
-            filling = number_array(fill, "grow: fill")
+        fills = {name: fill.get(name, 0) if isinstance(fill, Mapping) else fill for name in named}
+        for name, s in named.items():
+            filling = number_array(fills[name], "grow: fill")
             if filling.ndim or not can_cast(filling.dtype.name, s.dtype, "same_kind"):
-                raise DTypeError(f"grow: fill={fill!r} does not go into {s.label}, of {s.dtype}; expected a number")
+                raise DTypeError(
+                    f"grow: fill={fills[name]!r} does not go into {s.label}, of {s.dtype}; expected a number, or a "
+                    "dict of numbers by name"
+                )
         with locked(named), self._keeper.lock:
             longer: dict[str, Table] = {}
             for name, s in named.items():
@@ -377,13 +382,13 @@ class Store:
                     )
                 check_static_shape(f"grow: {name}", shape, s.type.shape)
                 longer[name] = replace(self.tables[name], shape=shape)
-            self._lengthen(longer, fill)
+            self._lengthen(longer, fills)
             for name, table in longer.items():
                 self.tables[name] = table
                 self._arrays[name] = files.mapped(self.folder, table, writable=True)
                 named[name].cell.data = self._arrays[name]
 
-    def _lengthen(self, longer: Mapping[str, Table], fill: Any) -> None:
+    def _lengthen(self, longer: Mapping[str, Table], fills: Mapping[str, Any]) -> None:
         """Room first, then the new rows; the manifest makes them count; the files' own headers come last."""
         with ExitStack() as opened:
             handles = {}
@@ -393,8 +398,8 @@ class Store:
                 old = self.tables[name]
                 try:
                     files.reserve(file.fileno(), table.size)
-                    if np.any(np.asarray(fill)):
-                        self._fill(file, old, table, fill)
+                    if np.any(np.asarray(fills[name])):
+                        self._fill(file, old, table, fills[name])
                     os.fsync(file.fileno())
                 except OSError as error:
                     for done, opened_file in handles.items():

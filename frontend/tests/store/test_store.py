@@ -476,9 +476,10 @@ def test_tables_grow_together(tmp_path):
         t, updates, step = model(store, shape=(None, 2))
         step([5, 5])
         states = [s for s in updates.state if s.ndim]
-        store.grow([t, *states], 9, 0.5)
+        store.grow([t, *states], 9, {"t": 0.5})
         assert t.get_value()[6:].tolist() == [[0.5, 0.5]] * 3
         assert {len(s.get_value()) for s in states} == {9}
+        assert not any(s.get_value()[6:].any() for s in states)
         step([8, 0])
         due = values(updates)
         with pytest.raises(st.ShapeError, match="t has 9 rows; expected"):

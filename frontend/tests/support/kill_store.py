@@ -23,6 +23,11 @@ ROWS, WIDTH, BATCH = 3000, 64, 4000
 FLUSH_EVERY, SAVE_EVERY, GROW_EVERY, GROW_BY = 9, 25, 40, 500
 
 
+def filling(name):
+    """What new rows hold."""
+    return 0.5 if name == "table" else 0
+
+
 class Model:
     """A table with Adam, a replaced vector, and the number of steps, in which everything is written in its own way."""
 
@@ -57,11 +62,13 @@ class Model:
             return
         longer = [s for s in self.all if s.ndim and s.type.shape[0] is None]
         if self.store is not None:
-            self.store.grow(longer, due, 0.5)
+            self.store.grow(longer, due, {"table": 0.5})
         else:
             for s in longer:
                 old = s.get_value()
-                s.set_value(np.concatenate([old, np.full((due - len(old), *old.shape[1:]), 0.5, old.dtype)]))
+                s.set_value(
+                    np.concatenate([old, np.full((due - len(old), *old.shape[1:]), filling(s.name), old.dtype)])
+                )
 
     def step(self):
         self.grow()
@@ -91,7 +98,7 @@ def differences(found, due, *, grown):
     for name, value in due.items():
         have = found[name]
         if grown and value.ndim and len(have) == len(value) + GROW_BY:
-            if not (have[len(value) :] == np.asarray(0.5).astype(have.dtype)).all():
+            if not (have[len(value) :] == filling(name)).all():
                 wrong.append(name)
             have = have[: len(value)]
         if not np.array_equal(have, value):
