@@ -197,9 +197,8 @@ def overhead():
             s = np.tanh(s + values[t])
 
     times = interleaved({"operations alone": plain, "subtensor": lambda: loop(values)})
-    print(
-        f"an iteration costs {(times['subtensor'] - times['operations alone']) / len(values):.2f} us beyond its operations"
-    )
+    each = (times["subtensor"] - times["operations alone"]) / len(values)
+    print(f"an iteration costs {each:.2f} us beyond its operations")
 
 
 def first(which):

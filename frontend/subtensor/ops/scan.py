@@ -97,13 +97,15 @@ def scan(
     allow_gc: Any = None,
     strict: bool = False,
     return_list: bool = False,
-) -> tuple[Any, ScanUpdates]:
+    return_updates: bool = True,
+) -> Any:
     """A loop: `fn` builds the graph of one iteration, and is called once.
 
     fn: takes elements of the sequences (each with its taps in order), then earlier outputs (likewise), then the
     non-sequences. Returns outputs: a node or a list; and, in any order, updates (a dict or pairs of shared variables
     and new values) and a condition, ``until(c)``, to stop after an iteration.
-    sequences: tensors that are gone through along their first axis, all of one length, or dicts of `input` and `taps`
+    sequences: tensors that are gone through along their first axis, all of one length (but for an ``arange``, which may
+    be longer: it counts), or dicts of `input` and `taps`
     (``[-1, 0]``: the element before, and the iteration's own).
     outputs_info: for each output, None where earlier values are not looked at; a node, the value before the first
     iteration; or a dict of `initial` and `taps`: with other taps than ``[-1]``, `initial` has a first axis with the
@@ -115,12 +117,13 @@ def scan(
     allow_gc are accepted for programs written for the peers, and have no effect.
 
     Returns ``(outputs, updates)``: outputs with a first axis for the iterations (a node where there is one, None where
-    there is none), and what shared variables are afterwards. Raises ShapeError, DTypeError, DomainError, UpdateError
-    and FunctionError, naming the loop.
+    there is none), and what shared variables are afterwards; the former alone without `return_updates`. Raises
+    ShapeError, DTypeError, DomainError, UpdateError and FunctionError, naming the loop.
     """
-    return _scanned(
+    outputs, updates = _scanned(
         fn, sequences, outputs_info, non_sequences, n_steps, truncate_gradient, go_backwards, name, strict, return_list
     )
+    return (outputs, updates) if return_updates else outputs
 
 
 def _scanned(
@@ -137,10 +140,10 @@ def _scanned(
     values: dict[Variable, Variable] = {}
     elements: list[Variable] = []
     place: Variable
-    longest = max((s.span for s in given), default=0) if n_steps is None else None
+    decisive = _decisive(given) if n_steps is None else []
     for s in given:
         for tap in s.taps:
-            part = _shifted(s, tap, steps, longest, backwards)
+            part = _shifted(s, tap, _count(s) if s in decisive else steps, backwards)
             place = Input(element_type(part), name=_tapped(s.node, tap))
             values[place] = part
             elements.append(place)
@@ -288,9 +291,18 @@ def _steps(given: Sequence[_Sequence], n_steps: Any, where: str) -> Variable:
         return cast(steps, INDEX)
     if not given:
         raise FunctionError(f"{where}: got neither sequences nor n_steps; expected one of the two")
-    longest = max(s.span for s in given)  # of sequences of one length, the one with most taps decides
-    counts = [_count(s) for s in given if s.span == longest]
+    counts = [_count(s) for s in _decisive(given)]
     return next((c for c in counts if c.known is not None), counts[0])
+
+
+def _decisive(given: Sequence[_Sequence]) -> list[_Sequence]:
+    """The sequences whose lengths say how many iterations there are, which the loop checks to be one number.
+
+    Of sequences of one length those with the most taps do. An ``arange`` beside others only counts, and may be longer.
+    """
+    others = [s for s in given if s.node.op is None or s.node.op.name != "arange"] or list(given)
+    longest = max((s.span for s in others), default=0)
+    return [s for s in others if s.span == longest]
 
 
 def _count(s: _Sequence) -> Variable:
@@ -300,12 +312,10 @@ def _count(s: _Sequence) -> Variable:
     return constant(max(0, int(n.known) - s.span)) if n.known is not None else call("maximum", n - s.span, 0)
 
 
-def _shifted(s: _Sequence, tap: int, steps: Variable, longest: int | None, backwards: bool) -> Variable:
-    """The elements that iterations see at a tap, one for each. longest: of all spans, where they decide."""
+def _shifted(s: _Sequence, tap: int, steps: Variable, backwards: bool) -> Variable:
+    """The elements that iterations see at a tap, one for each."""
     x = s.node[::-1] if backwards else s.node
     start = max(*s.taps, 0) - tap if backwards else s.lead + tap
-    if s.span == longest:
-        steps = _count(s)  # whether it is that of the others is checked by the loop
     if not start and steps is length(x, 0):
         return x
     return x[start : start + steps]

@@ -135,6 +135,16 @@ def test_until_has_a_gradient(backend):
     assert values(backend, st.grad(out.sum(), a), [(a, 3.0)]) == 1 + 2 * 3 + 3 * 9
 
 
+def test_an_arange_counts(backend):
+    coefficients, x = st.dvector("coefficients"), st.dscalar("x")
+    terms, _ = st.scan(lambda c, power, x: c * x**power, [coefficients, st.arange(10_000)], None, non_sequences=x)
+    got = values(backend, terms.sum(), [(coefficients, np.array([1.0, 0.0, 2.0])), (x, np.float64(3))])
+    assert got == 19
+    n = st.lscalar("n")
+    out, _ = st.scan(lambda k, s: s + k, st.arange(n), 0)
+    assert values(backend, out, [(n, np.int64(4))]).tolist() == [0, 1, 3, 6]
+
+
 def test_short_forms(backend):
     x = st.dvector("x")
     v = np.array([1.0, 2.0, 3.0])
