@@ -33,6 +33,7 @@ from subtensor_conformance.cases import (
     sorting,
     transactions,
     updates,
+    windows,
 )
 
 AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
@@ -49,6 +50,7 @@ AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
     "dynamic": ("core", "masks, and shapes that depend on values", dynamic.cases),
     "random": ("core", "random numbers: bits, floats, weights, state", random.cases),
     "loops": ("core", "loops: order, states, taps, conditions, gradients, subsets within", loops.cases),
+    "windows": ("core", "convolution and pooling, and their gradients", windows.cases),
     "errors": ("core", "error classes and texts", errors.cases),
     "ownership": ("core", "who owns inputs, outputs and state", ownership.cases),
     "gradient": (

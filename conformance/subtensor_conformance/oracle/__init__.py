@@ -18,6 +18,7 @@ from subtensor_conformance.oracle import (
     shape,
     sorting,
     subset,
+    windows,
 )
 from subtensor_conformance.oracle.index import OutOfBounds
 from subtensor_conformance.oracle.nodes import FUNCTIONS, Leaf, Node, constant, evaluate
@@ -44,6 +45,7 @@ __all__ = [
     "shape",
     "sorting",
     "subset",
+    "windows",
 ]
 
 

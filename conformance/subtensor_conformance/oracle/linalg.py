@@ -9,7 +9,7 @@ from subtensor_conformance.oracle.nodes import Node, public, together
 from subtensor_conformance.oracle.values import Array, Number, broadcast, build, into, is_float, positions, stretched
 
 
-def _sum(dtype: str, products: list[Number]) -> Number:
+def exact_sum(dtype: str, products: list[Number]) -> Number:
     if dtype == "bool":
         return any(products)
     if is_float(dtype):
@@ -34,7 +34,7 @@ def einsum(spec: str, a: Any, b: Any) -> Node:
             for q in positions([sizes[c] for c in inner]):
                 at = dict(zip(out, p, strict=True)) | dict(zip(inner, q, strict=True))
                 products.append(a[[at[c] for c in term_a]] * b[[at[c] for c in term_b]])
-            return _sum(a.dtype, products)
+            return exact_sum(a.dtype, products)
 
         return build(a.dtype, [sizes[c] for c in out], element)
 
@@ -52,7 +52,7 @@ def matmul(a: Any, b: Any) -> Node:
         n, inner, m = left.shape[-2], left.shape[-1], right.shape[-1]
 
         def element(p: tuple[int, ...]) -> Number:
-            return _sum(a.dtype, [left[(*p[:-1], k)] * right[(*p[:-2], k, p[-1])] for k in range(inner)])
+            return exact_sum(a.dtype, [left[(*p[:-1], k)] * right[(*p[:-2], k, p[-1])] for k in range(inner)])
 
         out = build(a.dtype, (*lead, n, m), element)
         kept = (*lead, *((n,) if len(a.shape) > 1 else ()), *((m,) if len(b.shape) > 1 else ()))
@@ -85,7 +85,7 @@ def tensordot(a: Any, b: Any, axes: list[list[int]]) -> Node:
                 at_a = dict(zip(free_a, p, strict=False)) | dict(zip(over_a, q, strict=True))
                 at_b = dict(zip(free_b, p[len(free_a) :], strict=True)) | dict(zip(over_b, q, strict=True))
                 products.append(a[[at_a[i] for i in range(len(a.shape))]] * b[[at_b[i] for i in range(len(b.shape))]])
-            return _sum(a.dtype, products)
+            return exact_sum(a.dtype, products)
 
         return build(a.dtype, [a.shape[i] for i in free_a] + [b.shape[i] for i in free_b], element)
 

@@ -49,6 +49,10 @@ class _Answering(ModuleType):
         setattr(self, name, value)
         return value
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module holds under its own name: ``theano.scan`` is both a module and a function."""
+        return getattr(self, self.__name__.rpartition(".")[2])(*args, **kwargs)
+
     def __dir__(self) -> list[str]:
         place = _place(self.__name__)
         return sorted({*self.__dict__, *(place.listed() if place else ())})

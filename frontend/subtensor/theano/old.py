@@ -13,7 +13,7 @@ import subtensor as st
 import subtensor.tensor as T
 from subtensor.errors import DTypeError
 from subtensor.graph.config import config
-from subtensor.graph.nodes import Constant, Variable, leaves, toposort
+from subtensor.graph.nodes import Constant, Variable, leaves
 from subtensor.graph.operators import FUNCTIONS
 from subtensor.graph.types import result_dtype
 
@@ -21,6 +21,11 @@ VERSION = "1.0.5"
 """The Theano whose names are answered to."""
 
 version = SimpleNamespace(version=VERSION, full_version=VERSION)
+
+
+def no(*_: Any) -> bool:
+    """Whether there is a GPU of Theano's."""
+    return False
 
 
 class Mode:
@@ -66,7 +71,7 @@ class _AnyTensorType(type):
 class TensorType(metaclass=_AnyTensorType):
     """``TensorType(dtype, broadcastable)``, also by keyword: gives a ``subtensor.TensorType``."""
 
-    def __new__(cls, dtype: Any, shape: Any = None, _name: Any = None, *, broadcastable: Any = None) -> Any:
+    def __new__(cls, dtype: Any, shape: Any = None, name: Any = None, *, broadcastable: Any = None) -> Any:  # noqa: ARG004  # accepted
         if (shape is None) == (broadcastable is None):
             raise DTypeError("TensorType: expected a dtype, and either broadcastable or shape")
         return st.TensorType(dtype, tuple(broadcastable if shape is None else shape))
@@ -85,7 +90,7 @@ def stack(*tensors: Any, axis: int = 0) -> Variable:
 def clone(output: Any, replace: Any = None, strict: bool = True, share_inputs: bool = True, **_: Any) -> Any:
     """``subtensor.clone``. Nodes are immutable, so that a copy is the node itself.
 
-    share_inputs: False to put copies in the place of inputs and of shared variables, these with a copy of their value.
+    share_inputs: False to put twins in the place of inputs and of shared variables (``Twin``).
     """
     if share_inputs:
         return st.clone(output, replace)
@@ -93,15 +98,58 @@ def clone(output: Any, replace: Any = None, strict: bool = True, share_inputs: b
     given = dict(replace.items() if isinstance(replace, Mapping) else replace or ())
     for leaf in leaves(nodes):
         if not isinstance(leaf, Constant) and leaf not in given:
-            given[leaf] = copied(leaf)
+            given[leaf] = Twin(leaf) if isinstance(leaf, st.SharedVariable) else st.Input(leaf.type, name=leaf.name)
     return st.clone(output, given)
 
 
-def copied(leaf: Variable) -> Variable:
-    """Another leaf of the type, name and value of one."""
-    if isinstance(leaf, st.SharedVariable):
-        return st.shared(leaf.get_value(), leaf.name, shape=leaf.type.shape)
-    return st.Input(leaf.type, name=leaf.name)
+class Twin(st.SharedVariable):
+    """Another node for the value of a shared variable, with a default update of its own.
+
+    Programs read such a node where they want the variable updated by some functions and not by others.
+    """
+
+    __slots__ = ("original",)
+
+    original: st.SharedVariable
+
+    def __init__(self, original: st.SharedVariable) -> None:
+        super().__init__(original.type, original.cell, original.name)
+        object.__setattr__(self, "original", original)
+
+
+def function(
+    inputs: Any = (),
+    outputs: Any = None,
+    mode: Any = None,
+    updates: Any = (),
+    givens: Any = (),
+    no_default_updates: Any = False,
+    **options: Any,
+) -> st.Function:
+    """``subtensor.function``, with Theano's order of arguments, in which twins stand for their originals."""
+    changes = list(updates.items() if isinstance(updates, Mapping) else updates or ())
+    instead = list(givens.items() if isinstance(givens, Mapping) else givens or ())
+    shown = outputs if isinstance(outputs, list | tuple) else [] if outputs is None else [outputs]
+    read = [n for n in (*shown, *(e for pair in (*changes, *instead) for e in pair)) if isinstance(n, Variable)]
+    options |= {"mode": mode, "no_default_updates": no_default_updates}
+    twins = [v for v in leaves(read) if isinstance(v, Twin)]
+    if twins:
+        if no_default_updates is False:
+            taken = {variable for variable, _ in changes}
+            changes += [(t, t.default_update) for t in twins if t.default_update is not None and t not in taken]
+        originals: dict[Variable, Variable] = {t: t.original for t in twins}
+        changes = [(originals.get(v, v), st.clone_replace(st.as_tensor(e), originals)) for v, e in changes]
+        instead = [(a, st.clone_replace(st.as_tensor(b), originals)) for a, b in instead]
+        if outputs is not None:
+            outputs = _over(outputs, originals)
+    return st.function(inputs, outputs, updates=changes, givens=instead, **options)
+
+
+def _over(outputs: Any, originals: Mapping[Variable, Variable]) -> Any:
+    """Outputs of any form over other leaves."""
+    if isinstance(outputs, list | tuple):
+        return type(outputs)(_over(o, originals) for o in outputs)
+    return st.clone_replace(outputs, originals) if isinstance(outputs, Variable) else outputs
 
 
 class OrderedUpdates(OrderedDict[Any, Any]):
@@ -129,13 +177,24 @@ def pp(node: Any, *_: Any, **__: Any) -> str:
 
 
 def graph_inputs(variables: Iterable[Variable], blockers: Any = None) -> list[Variable]:
-    """The leaves that some nodes depend on, constants included, in order of first use."""
-    return leaves(list(variables))
+    """The leaves that some nodes depend on, constants included, in Theano's order: see ``ancestors``."""
+    return [v for v in ancestors(variables, blockers) if v.op is None]
 
 
 def ancestors(variables: Iterable[Variable], blockers: Any = None) -> list[Variable]:
-    """Some nodes and all that they depend on."""
-    return toposort(list(variables))
+    """Some nodes and all that they depend on, each before its inputs, beginning with the last of `variables`.
+
+    blockers: nodes that are listed, and whose inputs are not looked at.
+    """
+    open_ = list(variables)
+    found: dict[Variable, None] = {}
+    while open_:
+        node = open_.pop()
+        if node not in found:
+            found[node] = None
+            if not blockers or node not in blockers:
+                open_.extend(reversed(node.inputs))
+    return list(found)
 
 
 def equal_computations(
@@ -178,13 +237,6 @@ def upcast(*dtypes: str) -> str:
     return result_dtype(*dtypes)
 
 
-def ifelse(condition: Any, then_branch: Any, else_branch: Any, name: str | None = None) -> Any:
-    """Either of two nodes, or of two lists of nodes, by a scalar. Both are computed."""
-    if isinstance(then_branch, list | tuple):
-        return [ifelse(condition, a, b) for a, b in zip(then_branch, else_branch, strict=True)]
-    return FUNCTIONS["where"](condition, then_branch, else_branch)
-
-
 def scalar_constant_value(node: Any, **_: Any) -> Any:
     """The value of a scalar that is known while the graph is built; raises NotScalarConstantError for another."""
     known = st.as_tensor(node).known
@@ -217,4 +269,13 @@ TENSOR: dict[str, Any] = {
     "stack": stack,
     "tensor_from_scalar": st.as_tensor,
 }
-NNET = {"ultra_fast_sigmoid": T.nnet.sigmoid}
+
+
+def relu(x: Any, alpha: Any = 0) -> Any:
+    """``nnet.relu``; arrays stay arrays."""
+    if isinstance(x, np.ndarray):
+        return np.where(x > 0, x, alpha * x)
+    return T.nnet.relu(x, alpha)
+
+
+NNET = {"relu": relu, "ultra_fast_sigmoid": T.nnet.sigmoid}
