@@ -130,9 +130,11 @@ def test_tables_written_from_each_other_see_old_values():
         )
         i, j = st.lvectors("ij")
         f = st.function(
-            [i, j], [t[i] * u[j]],
-            updates=[(t, st.inc_subtensor(t[i], u[j] + t[j])), (u, st.set_subtensor(u[j], t[i] - u[i]))], backend=backend,
-        )  # fmt: skip
+            [i, j],
+            [t[i] * u[j]],
+            updates=[(t, st.inc_subtensor(t[i], u[j] + t[j])), (u, st.set_subtensor(u[j], t[i] - u[i]))],
+            backend=backend,
+        )
         out = f([0, 1, 1, 5], [1, 1, 0, 5])
         results.append([*out, t.get_value(), u.get_value()])
     for a, b in zip(*results, strict=True):

@@ -2,10 +2,10 @@
 
     python docs/examples/large_table.py [rows] [steps] [folder]
 
-The program limits its own memory to MEMORY beyond what it has when it begins (``RLIMIT_DATA``, which counts what is the
-process's alone: the pages of files that the system keeps in memory, and takes back when it needs them, are not). A table
-of 10^6 rows of 64 numbers and the state of Adagrad take 512 MB, in a store. Ids are drawn as words are, a few often, most
-rarely. Run it again with a folder, and it goes on where it stopped, also after ``kill -9``.
+The program limits its own memory to MEMORY beyond what it has when it begins (``RLIMIT_DATA``, which counts what is
+the process's alone: the pages of files that the system keeps in memory, and takes back when it needs them, are not). A
+table of 10^6 rows of 64 numbers and the state of Adagrad take 512 MB, in a store. Ids are drawn as words are, a few
+often, most rarely. Run it again with a folder, and it goes on where it stopped, also after ``kill -9``.
 """
 
 import resource
@@ -59,9 +59,8 @@ def main(rows, steps, folder):
         start = time.perf_counter()
         errors = step.steps(batches(rows, int(seen.get_value()), steps))
         seconds = time.perf_counter() - start
-        print(
-            f"{steps} steps of {BATCH} rows in {seconds:.1f} s; error {errors[:5].mean():.3f} -> {errors[-5:].mean():.3f}"
-        )
+        first, last = errors[:5].mean(), errors[-5:].mean()
+        print(f"{steps} steps of {BATCH} rows in {seconds:.1f} s; error {first:.3f} -> {last:.3f}")
         try:
             table.get_value()
         except MemoryError:
