@@ -98,8 +98,8 @@ _finder = _Finder()
 def install() -> None:
     """Answer to ``theano``, ``aesara`` and ``pytensor`` in this process from now on; a second call changes nothing.
 
-    Also a list of slices is an index from then on, as in the NumPy of old: the same as a tuple of them; and ``if node:``
-    asks whether there is a node.
+    Also a list of slices is an index from then on, as in the NumPy of old: the same as a tuple of them; and
+    ``if node:`` asks whether there is a node.
 
     What is asked for and is not here is a MissingModuleError or a MissingNameError, which are Python's errors too, so
     that programs which ask for what may be missing go on. Raises SettingError where one of these libraries has been

@@ -265,13 +265,13 @@ def truth(node: Variable) -> bool:
     return _truth(node) if node.dtype == "bool" and node.op is not None else True
 
 
-_truth = Variable.__bool__
+_truth: Any = Variable.__bool__
 
 
 def spell_as_of_old() -> None:
     """Let a list of slices be an index, and any node that is no comparison true, from now on."""
     FUNCTIONS["getitem"] = getitem
-    Variable.__bool__ = truth  # type: ignore[method-assign]  # for a process that runs an old program
+    Variable.__bool__ = truth  # type: ignore[method-assign, assignment]  # for a process that runs an old program
 
 
 TENSOR: dict[str, Any] = {
