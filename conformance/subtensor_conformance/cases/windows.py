@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from subtensor_conformance.case import Call, Case, array, given
+from subtensor_conformance.case import Call, Case, Value, array, given
 from subtensor_conformance.cases.gradients import BY_DIFFERENCES
 
 CONVOLUTIONS: tuple[tuple[str, tuple[int, ...], tuple[int, ...], str], ...] = (
@@ -21,6 +21,9 @@ CONVOLUTIONS: tuple[tuple[str, tuple[int, ...], tuple[int, ...], str], ...] = (
     ("one-by-one", (1, 3, 2, 2), (2, 3, 1, 1), ""),
     ("no-items", (0, 2, 3, 3), (2, 2, 2, 2), ""),
 )  # fmt: skip
+
+DISTINCT = Value("float64", (1, 1, 5, 4), tuple((k * 7 % 20 - 9) / 4 for k in range(20)))
+"""No two elements are equal: differences say nothing of the gradient of a largest one that another equals."""
 
 POOLS: tuple[tuple[str, str], ...] = (
     ("touching", "(2, 2), ignore_border=True"),
@@ -79,7 +82,7 @@ def cases() -> Iterator[Case]:
                 addends=7,
                 quick=mode in ("max", "average_inc_pad"),
             )
-            x = array("float64", (1, 1, 5, 4), 7)
+            x = DISTINCT
             yield Case(
                 f"windows/{mode}-{name}/gradient",
                 inputs=(given("x", x),),

@@ -191,7 +191,10 @@ _SMALL, _LARGE = 1.0, 2.0**20
 def _extremes(atoms: Sequence[Atom]) -> list[Callable[[Atom], float | None]]:
     """Choices of lengths: each small or large, within its bounds; where there are many, most of them together."""
     names = dict.fromkeys(atoms)
-    names.update(dict.fromkeys(a for name in atoms for p in bounds(name) for a in p.atoms))
+    found = list(names)
+    while found:  # bounds have bounds
+        found = [a for name in found for p in bounds(name) for a in p.atoms if a not in names]
+        names.update(dict.fromkeys(found))
     free_first = sorted(names, key=lambda name: bool(bounds(name)))
     first, rest = free_first[:_APART], free_first[_APART:]
     ends = (_SMALL, _LARGE)

@@ -9,10 +9,9 @@ from types import ModuleType
 from typing import Any
 
 from subtensor.errors import SettingError, SubtensorError
-from subtensor.graph.operators import FUNCTIONS
 from subtensor.theano.missing import remedy
 from subtensor.theano.names import MODULES, Place
-from subtensor.theano.old import getitem
+from subtensor.theano.old import spell_as_of_old
 
 ROOTS = ("theano", "aesara", "pytensor")
 """The libraries whose names are answered to; they have one table, for most of their modules are the same."""
@@ -99,7 +98,8 @@ _finder = _Finder()
 def install() -> None:
     """Answer to ``theano``, ``aesara`` and ``pytensor`` in this process from now on; a second call changes nothing.
 
-    Also a list of slices is an index from then on, as in the NumPy of old: the same as a tuple of them.
+    Also a list of slices is an index from then on, as in the NumPy of old: the same as a tuple of them; and
+    ``if node:`` asks whether there is a node.
 
     What is asked for and is not here is a MissingModuleError or a MissingNameError, which are Python's errors too, so
     that programs which ask for what may be missing go on. Raises SettingError where one of these libraries has been
@@ -114,4 +114,4 @@ def install() -> None:
             f"{getattr(sys.modules[imported[0]], '__file__', 'somewhere')}; call install() before what imports it"
         )
     sys.meta_path.insert(0, _finder)
-    FUNCTIONS["getitem"] = getitem
+    spell_as_of_old()

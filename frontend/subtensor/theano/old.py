@@ -259,6 +259,21 @@ def getitem(x: Any, key: Any) -> Variable:
 
 _getitem = FUNCTIONS["getitem"]
 
+
+def truth(node: Variable) -> bool:
+    """``if node:`` asks whether there is one; of a comparison, in ``a < b < c`` say, it is an error."""
+    return _truth(node) if node.dtype == "bool" and node.op is not None else True
+
+
+_truth: Any = Variable.__bool__
+
+
+def spell_as_of_old() -> None:
+    """Let a list of slices be an index, and any node that is no comparison true, from now on."""
+    FUNCTIONS["getitem"] = getitem
+    Variable.__bool__ = truth  # type: ignore[method-assign, assignment]  # for a process that runs an old program
+
+
 TENSOR: dict[str, Any] = {
     "NotScalarConstantError": NotScalarConstantError,
     "TensorType": TensorType,
