@@ -19,7 +19,7 @@ from subtensor.graph.types import INDEX
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
-from subtensor.optimizers.rules import Point, Rule, Slot, Step
+from subtensor.optimizers.rules import Point, Rule, Slot, Step, wide
 from subtensor.optimizers.updates import Lag, Updates
 from subtensor.starting import started
 
@@ -302,7 +302,7 @@ class _Assembly:
     def rate(self, dtype: str) -> Variable:
         rate = self.s.rate
         if callable(rate):
-            rate = as_tensor(rate(cast(self.global_steps(), "float64")))
+            rate = as_tensor(rate(cast(self.global_steps(), wide(dtype))))
             if rate.ndim:
                 raise OptimizerError(f"{self.s.where}: the schedule gave {rate!r}; expected a scalar")
         return cast(rate, dtype) if isinstance(rate, Variable) else constant(rate, dtype=dtype)
@@ -318,8 +318,9 @@ class _Assembly:
             p.gradient = g
         if s.clip_global:
             total: Variable | None = None
+            dtype = wide(max((p.shared.dtype for p in places), key=lambda d: np.dtype(d).itemsize))
             for p in places:
-                squares = cast(p.square_sum(p.gradient), "float64")
+                squares = cast(p.square_sum(cast(p.gradient, wide(p.shared.dtype))), dtype)
                 total = squares if total is None else total + squares
             assert total is not None
             factor = _shrink(total, s.clip_global)
@@ -340,9 +341,9 @@ class _Assembly:
                 counts = self.slot(p, Slot("count", by_row=True), INDEX)
                 by_row = p.read(counts) + 1
                 pairs.append((counts, p.written(counts, by_row)))
-                count = cast(by_row, "float64")
+                count = cast(by_row, wide(table.dtype))
             else:
-                count = cast(self.global_steps() + 1, "float64")
+                count = cast(self.global_steps() + 1, wide(table.dtype))
         rate = self.rate(table.dtype)
         done = s.rule.step(Point(p, w, p.gradient, state, rate, count))
         pairs = [(table, self._new_value(p, w, rate, done, stale=lag is not None)), *pairs]
