@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypedDict
@@ -16,9 +16,11 @@ from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.nodes import Variable, call
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX
+from subtensor.look.explain import tell_why_whole
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
+from subtensor.optimizers.reads import by_rows
 from subtensor.optimizers.rules import Point, Rule, Slot, Step, wide
 from subtensor.optimizers.updates import Lag, Updates
 from subtensor.starting import started
@@ -142,15 +144,24 @@ def build(
     """The updates by which `rule` trains `params`.
 
     cost_or_grads: a float scalar, or a list of gradients, one for each parameter and of its shape. params: shared
-    variables and subsets of their rows. Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what
+    variables and subsets of their rows; a variable of which the cost reads rows alone is these rows.
+
+    Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what
     ``grad`` raises; nothing is made then.
     """
     s = _settings(rule, rate, step_count, options)
+    whole: Mapping[SharedVariable, str] = {}
+    if isinstance(cost_or_grads, Variable) and not cost_or_grads.ndim and isinstance(params, Iterable):
+        rows = by_rows(s.where, cost_or_grads, [params] if isinstance(params, Variable) else list(params))
+        params, whole = rows.params, rows.whole
     nodes, places = resolve(params, dense=s.untouched == "dense")
     for place, _ in places:
         _refuse_lost_epsilon(s.where, rule, place.shared)
     gradients = _gradients(s.where, cost_or_grads, nodes)
-    return _Assembly(s).updates(places, gradients)
+    made = _Assembly(s).updates(places, gradients)
+    for table, why in whole.items():
+        tell_why_whole(made[table], f"{s.where} was given {table.label}, and {why}")
+    return made
 
 
 def _refuse_lost_epsilon(where: str, rule: Rule, table: SharedVariable) -> None:
