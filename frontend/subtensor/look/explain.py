@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 
@@ -133,6 +133,7 @@ def reports(
         else:
             everything = _bytes(s, lengths(s), shapes)
             reason, avoidable = why_whole(s, written[s], e, changed, outputs)
+            reason = _told.get(written[s], reason)
             yield UpdateReport(s.label, False, False, reason, avoidable, everything, everything)
 
 
@@ -219,6 +220,14 @@ _ARITHMETIC: Mapping[str, Callable[..., Any]] = {
 
 
 # --- why a whole table
+
+
+_told: WeakKeyDictionary[Variable, str] = WeakKeyDictionary()
+
+
+def tell_why_whole(written: Variable, reason: str) -> None:
+    """Have explanations say why an update, whose new value is `written`, was made of the whole table."""
+    _told[written] = reason
 
 
 def why_whole(

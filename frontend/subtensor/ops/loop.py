@@ -312,3 +312,21 @@ def map_rows(function: Callable[[Variable], Variable], rows: Variable, dims: Seq
     loop = Loop((row,), (), tuple(captured.values()), independent=True, name="map_rows", place=output.place)
     values = {row: rows, **{place: value for value, place in captured.items()}}
     return Call(loop, length(rows, 0), values).ask(STACK, output, dims)
+
+
+def repeated(
+    function: Callable[..., Sequence[Variable]], initial: Sequence[Variable], steps: Variable
+) -> list[Variable]:
+    """`initial`, after `steps` times ``function(*values)``, which gives values of the same types; steps: 0-d int64."""
+    places = [Input(v.type) for v in initial]
+    following, captured = closed(list(function(*places)), places)
+    for v, new in zip(initial, following, strict=True):
+        if v.type != new.type:
+            raise GraphError(f"repeated: a value of type {v.type} becomes one of type {new.type}; expected the same")
+    loop = Loop(
+        (), tuple(places), tuple(captured.values()), following=tuple(following), name="repeated", place=places[0].place
+    )
+    values: dict[Variable, Variable] = dict(zip(places, initial, strict=True))
+    values.update((place, value) for value, place in captured.items())
+    run = Call(loop, steps, values)
+    return [run.ask(FINAL, place) for place in places]

@@ -12,11 +12,12 @@ import numpy as np
 
 from subtensor.graph.constants import constant
 from subtensor.graph.nodes import Variable, call
+from subtensor.graph.types import INDEX
 from subtensor.ops.elementwise import cast
-from subtensor.ops.loop import map_rows
-from subtensor.ops.shape import lengths, product, reshape
+from subtensor.ops.loop import repeated
+from subtensor.ops.shape import reshape
 from subtensor.optimizers.build import Options, build, number
-from subtensor.optimizers.rules import Guarded, Idle, Point, Slot, Step, bias
+from subtensor.optimizers.rules import Guarded, Idle, Point, Slot, Step, bias, power, wide
 from subtensor.optimizers.updates import Updates
 
 Spread: TypeAlias = Callable[[Variable], Variable]
@@ -53,13 +54,13 @@ class AdamLike(Guarded):
     def way(
         self, m: Variable, v: Variable, g: Variable | None, count: Variable, rate: Variable | float, spread: Spread
     ) -> Variable:
-        """What a step adds to w; m and v after it; g None for zero. count: float64; spread: brings it to m's shape."""
+        """What a step adds to w; m and v after it; g None for zero. spread: brings counts to m's shape."""
 
     def step(self, p: Point) -> Step:
         assert p.count is not None
         m = self.beta1 * p.state["m"] + (1 - self.beta1) * p.g
         v = self.size(p.state["v"], p.g)
-        return Step({"m": m, "v": v}, change=self.way(m, v, p.g, p.count, cast(p.rate, "float64"), p.spread))
+        return Step({"m": m, "v": v}, change=self.way(m, v, p.g, p.count, cast(p.rate, wide(p.w.dtype)), p.spread))
 
     def no_closed_form(self) -> str | None:
         if self.beta1 >= self.size_decay:
@@ -86,31 +87,24 @@ class AdamLike(Guarded):
     """v is in units of the gradient to this power."""
 
     def _replayed(self, p: Idle, m: Variable, v: Variable) -> Variable:
-        """The ways of up to ``terms`` idle steps, added, each with the decay that comes after it; row by row."""
+        """The ways of up to ``terms`` idle steps, added, each with the decay that comes after it.
+
+        As many are made as the row needs that waited longest: none where no row waited.
+        """
         dtype = p.w.dtype
-        rows, d = (product(dims) for dims in (lengths(m)[: p.place.lead], lengths(m)[p.place.lead :]))
-        wide = [reshape(x, [rows, d]) for x in (m, v)]
-        numbers = [cast(reshape(n, [rows, 1]), dtype) for n in (p.steps, p.done)]
-        k = constant(np.arange(1, self.terms(dtype) + 1, dtype=dtype)[:, None])
-        powers = [
-            constant(np.power(b, np.arange(1, self.terms(dtype) + 1))[:, None].astype(dtype)) for b in self._falls
-        ]
+        none = constant(np.zeros(1, p.steps.dtype))
+        longest = call("max", call("concatenate", [reshape(p.steps, (-1,)), none], 0))
+        terms = cast(call("minimum", longest, float(self.terms(dtype))), INDEX)
 
-        def body(row: Variable) -> Variable:
-            m, v, steps, done = row[:d], row[d : 2 * d], row[2 * d], row[2 * d + 1]
-            ways = self.way(
-                powers[0] * m, powers[1] * v, None, cast(done + k, "float64"), p.rate, lambda x: cast(x, dtype)
-            )
+        def body(k: Variable, m: Variable, v: Variable, moved: Variable) -> list[Variable]:
+            k, m, v = k + 1, self.beta1 * m, self.size_decay**self._order * v
+            way = self.way(m, v, None, p.done + k, p.rate, p.spread)
             if p.keep != 1:
-                ways = ways * call("power", constant(p.keep, dtype=dtype), call("maximum", steps - k, 0))
-            return call("sum", call("where", k <= steps, ways, 0), 0)
+                way = way * p.spread(power(p.keep, call("maximum", p.steps - k, 0)))
+            return [k, m, v, moved + call("where", p.spread(k <= p.steps), way, 0)]
 
-        moved = map_rows(body, call("concatenate", [*wide, *numbers], 1), [d])
-        return reshape(moved, lengths(m))
-
-    @property
-    def _falls(self) -> tuple[float, float]:
-        return self.beta1, self.size_decay**self._order
+        start = [constant(0, dtype=p.steps.dtype), m, v, call("zeros_like", m)]
+        return repeated(body, start, terms)[-1]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypedDict
@@ -16,10 +16,12 @@ from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.nodes import Variable, call
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX
+from subtensor.look.explain import tell_why_whole
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
-from subtensor.optimizers.rules import Point, Rule, Slot, Step
+from subtensor.optimizers.reads import by_rows
+from subtensor.optimizers.rules import Point, Rule, Slot, Step, wide
 from subtensor.optimizers.updates import Lag, Updates
 from subtensor.starting import started
 
@@ -142,15 +144,24 @@ def build(
     """The updates by which `rule` trains `params`.
 
     cost_or_grads: a float scalar, or a list of gradients, one for each parameter and of its shape. params: shared
-    variables and subsets of their rows. Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what
+    variables and subsets of their rows; a variable of which the cost reads rows alone is these rows.
+
+    Raises NotASubsetError, UpdateError, OptimizerError, ShapeError and what
     ``grad`` raises; nothing is made then.
     """
     s = _settings(rule, rate, step_count, options)
+    whole: Mapping[SharedVariable, str] = {}
+    if isinstance(cost_or_grads, Variable) and not cost_or_grads.ndim and isinstance(params, Iterable):
+        rows = by_rows(s.where, cost_or_grads, [params] if isinstance(params, Variable) else list(params))
+        params, whole = rows.params, rows.whole
     nodes, places = resolve(params, dense=s.untouched == "dense")
     for place, _ in places:
         _refuse_lost_epsilon(s.where, rule, place.shared)
     gradients = _gradients(s.where, cost_or_grads, nodes)
-    return _Assembly(s).updates(places, gradients)
+    made = _Assembly(s).updates(places, gradients)
+    for table, why in whole.items():
+        tell_why_whole(made[table], f"{s.where} was given {table.label}, and {why}")
+    return made
 
 
 def _refuse_lost_epsilon(where: str, rule: Rule, table: SharedVariable) -> None:
@@ -302,7 +313,7 @@ class _Assembly:
     def rate(self, dtype: str) -> Variable:
         rate = self.s.rate
         if callable(rate):
-            rate = as_tensor(rate(cast(self.global_steps(), "float64")))
+            rate = as_tensor(rate(cast(self.global_steps(), wide(dtype))))
             if rate.ndim:
                 raise OptimizerError(f"{self.s.where}: the schedule gave {rate!r}; expected a scalar")
         return cast(rate, dtype) if isinstance(rate, Variable) else constant(rate, dtype=dtype)
@@ -318,8 +329,9 @@ class _Assembly:
             p.gradient = g
         if s.clip_global:
             total: Variable | None = None
+            dtype = wide(max((p.shared.dtype for p in places), key=lambda d: np.dtype(d).itemsize))
             for p in places:
-                squares = cast(p.square_sum(p.gradient), "float64")
+                squares = cast(p.square_sum(cast(p.gradient, wide(p.shared.dtype))), dtype)
                 total = squares if total is None else total + squares
             assert total is not None
             factor = _shrink(total, s.clip_global)
@@ -340,9 +352,9 @@ class _Assembly:
                 counts = self.slot(p, Slot("count", by_row=True), INDEX)
                 by_row = p.read(counts) + 1
                 pairs.append((counts, p.written(counts, by_row)))
-                count = cast(by_row, "float64")
+                count = cast(by_row, wide(table.dtype))
             else:
-                count = cast(self.global_steps() + 1, "float64")
+                count = cast(self.global_steps() + 1, wide(table.dtype))
         rate = self.rate(table.dtype)
         done = s.rule.step(Point(p, w, p.gradient, state, rate, count))
         pairs = [(table, self._new_value(p, w, rate, done, stale=lag is not None)), *pairs]

@@ -36,8 +36,8 @@ class Point:
     """What a step sees: rows (S, …), or a whole variable.
 
     w, g: values and gradients, of one shape and dtype. state: by slot name; slots by row are (S,). rate: 0-d, of their
-    dtype. count: the number of this step, from 1, float64: by row, or 0-d where it is the same for all; None for rules
-    that do not count.
+    dtype. count: the number of this step, from 1, of the dtype ``wide`` of theirs: by row, or 0-d where it is the same
+    for all; None for rules that do not count.
     """
 
     place: Place
@@ -53,14 +53,25 @@ class Point:
         return self.place.spread(by_row, self.w) if by_row.ndim else by_row
 
 
+def wide(dtype: str) -> str:
+    """In what the numbers beside rows of `dtype` are computed, such as rates and counts of steps: float32 or float64.
+
+    JAX has no 64-bit types unless they are switched on; a table of float32 must not need them.
+    """
+    return "float64" if dtype == "float64" else "float32"
+
+
 def power(base: float, count: Variable) -> Variable:
-    """``base^count`` for a base that is not negative and a float64 count: by ``exp``, which backends vectorise."""
-    return call("exp", count * math.log(base)) if base > 0 else call("power", constant(base, dtype="float64"), count)
+    """``base^count`` for a base that is not negative: by ``exp``, which backends vectorise."""
+    return call("exp", count * math.log(base)) if base > 0 else call("power", constant(base, dtype=count.dtype), count)
 
 
 def bias(beta: float, count: Variable) -> Variable:
-    """``1 − beta^count``: what an average over `count` values that started at zero lacks; float64."""
-    return 1 - power(beta, count)
+    """``1 − beta^count``: what an average over `count` values that started at zero lacks; every digit of it.
+
+    With ``1 − exp``, float32 would lose four of its seven digits at the first step with beta = .9999.
+    """
+    return -call("expm1", count * math.log(beta)) if beta > 0 else 1 - power(beta, count)
 
 
 @dataclass(frozen=True)
@@ -89,19 +100,21 @@ class Idle:
 
     def power(self, base: float) -> Variable:
         """base^Δ, in the dtype of w."""
-        return self._spread(power(base, self.steps))
+        return self.spread(power(base, self.steps))
 
-    def _spread(self, by_row: Variable) -> Variable:
-        return self.place.spread(cast(by_row, self.w.dtype), self.w)
+    def spread(self, by_row: Variable) -> Variable:
+        """A number or a truth for each row, against the rows; numbers in the dtype of w."""
+        by_row = by_row if by_row.dtype == "bool" else cast(by_row, self.w.dtype)
+        return self.place.spread(by_row, self.w)
 
     def geometric(self, ratio: float) -> Variable:
         """Σ of keep^(Δ − k) · ratio^k over k = 1 … Δ, in the dtype of w."""
         if ratio == 0:
-            return self._spread(call("zeros_like", self.steps))
+            return self.spread(call("zeros_like", self.steps))
         log = math.log(ratio / self.keep)
         count = self.steps if log == 0 else call("expm1", self.steps * log) / math.expm1(log)
         total = ratio / self.keep * count * power(self.keep, self.steps)
-        return self._spread(total)
+        return self.spread(total)
 
 
 class Rule(ABC):

@@ -1,7 +1,7 @@
 """Learning rates that depend on the number of the step: functions of it, to be given as ``learning_rate``.
 
-Each returns a callable ``t -> rate``, t a float64 scalar node, the number of steps done before this one. They
-compose: ``warmup(cosine(.1, 1000), 100)``.
+Each returns a callable ``t -> rate``, t a scalar node, the number of steps done before this one: float64 for tables of
+float64, float32 for others. They compose: ``warmup(cosine(.1, 1000), 100)``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def step(rate: float, every: int, factor: float = 0.1) -> Schedule:
     _number("rate", rate)
     _number("factor", factor)
     _positive("every", every)
-    return lambda t: rate * call("power", as_tensor(float(factor), dtype="float64"), call("floor", t / every))
+    return lambda t: rate * call("power", as_tensor(float(factor), dtype=t.dtype), call("floor", t / every))
 
 
 def exponential(rate: float, every: float, factor: float = 0.1) -> Schedule:
@@ -42,7 +42,7 @@ def exponential(rate: float, every: float, factor: float = 0.1) -> Schedule:
     _number("rate", rate)
     _number("factor", factor)
     _positive("every", every)
-    return lambda t: rate * call("power", as_tensor(float(factor), dtype="float64"), t / every)
+    return lambda t: rate * call("power", as_tensor(float(factor), dtype=t.dtype), t / every)
 
 
 def cosine(rate: float, steps: int, end: float = 0.0) -> Schedule:
@@ -68,7 +68,7 @@ def warmup(after: float | Schedule, steps: int) -> Schedule:
     _positive("steps", steps)
 
     def at(t: Variable) -> Variable:
-        full = after(call("maximum", t - steps, 0.0)) if callable(after) else as_tensor(float(after), dtype="float64")
+        full = after(call("maximum", t - steps, 0.0)) if callable(after) else as_tensor(float(after), dtype=t.dtype)
         return full * call("minimum", (t + 1) / steps, 1.0)
 
     return at
