@@ -21,6 +21,8 @@ NOT_DIFFERENTIATED = {
         "less",
         "less_equal",
         "or",
+        "random_bits",
+        "random_unit",
         "right_shift",
         "rint",
         "run_starts",

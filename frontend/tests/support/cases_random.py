@@ -58,4 +58,4 @@ def all_cases() -> Iterator[Case]:
 
 
 def _within(x: Any) -> Any:
-    return within_op(st.as_tensor(x), least=0, most=5, where="here", what="numbers from 0 to 5")
+    return within_op(st.as_tensor(x), least=-1, most=5, where="here", what="numbers from -1 to 5")
