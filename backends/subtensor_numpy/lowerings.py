@@ -116,7 +116,24 @@ def where(condition: Array, x: Array, y: Array) -> Any:
 
 
 def cast(x: Array, dtype: str) -> Any:
-    return np.asarray(x).astype(dtype)
+    x = np.asarray(x)
+    ends = _ENDS.get(dtype) if x.dtype.kind == "f" else None
+    if ends is None or not x.size or (ends[0] <= x.min() and x.max() < ends[1]):
+        return x.astype(dtype)
+    # What does not fit, NaN included, C leaves to the machine: by processor, vector unit and place in the array.
+    wide = x.astype(np.float64)
+    low, high = wide < ends[0], wide >= ends[1]
+    kept = np.where(low | high | np.isnan(wide), 0.0, wide).astype(dtype)
+    info = np.iinfo(dtype)
+    return np.where(high, kept.dtype.type(info.max), np.where(low, kept.dtype.type(info.min), kept))
+
+
+_ENDS = {
+    f"{sign}int{bits}": (0.0 if sign else -(2.0 ** (bits - 1)), 2.0 ** (bits if sign else bits - 1))
+    for sign in ("", "u")
+    for bits in (8, 16, 32, 64)
+}
+"""For integer dtypes: from where, and up to where, floats fit."""
 
 
 def copy(x: Array) -> Array:

@@ -94,6 +94,14 @@ def inc_subtensor(x: Array, y: Array, *inputs: Array, index: Index) -> Array:
     return result
 
 
+def cast(x: Array, dtype: str) -> Array:
+    if x.dtype.kind != "f" or np.dtype(dtype).kind not in "iu":
+        return x.astype(dtype)
+    ends = np.iinfo(dtype)  # C leaves to the machine what becomes of NaN and of what does not fit
+    fitting = [0 if np.isnan(v) else int(min(max(v, ends.min), ends.max)) for v in x.ravel().tolist()]
+    return np.array(fitting, dtype).reshape(x.shape)
+
+
 LOWERINGS: dict[str, Lowering] = {
     **{name: getattr(np, name) for name in SAME_NAME.split()},
     **{name: getattr(special, name) for name in OF_SCIPY.split()},
@@ -103,7 +111,7 @@ LOWERINGS: dict[str, Lowering] = {
     "xor": np.bitwise_xor,
     "expand_dims": lambda x, axes: np.expand_dims(x, axis=axes),
     "squeeze": lambda x, axes: np.squeeze(x, axis=axes),
-    "cast": lambda x, dtype: x.astype(dtype),
+    "cast": cast,
     "copy": lambda x: x.copy(),
     "length": lambda x, axis: x.shape[axis],
     "reshape": lambda x, *dims: x.reshape(lengths(dims)),

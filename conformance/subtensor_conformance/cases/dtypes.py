@@ -71,6 +71,7 @@ def _casts() -> Iterator[Case]:
             calls=(Call((x,)),),
             tags=("wrap",),
         )
+    yield from _beyond()
     x = value("float64", [0.1, 1 / 3, 1e300, -1e-5])
     yield Case("dtypes/cast/rounds-to-float32", (given("x", x),), outputs=("x.astype('float32')",), calls=(Call((x,)),))
     x = value("float64", [float("nan"), float("inf"), -0.0, 0.0])
@@ -78,6 +79,27 @@ def _casts() -> Iterator[Case]:
         "dtypes/cast/special-to-float32", (given("x", x),), outputs=("x.astype('float32')",), calls=(Call((x,)),)
     )
     yield Case("dtypes/cast/special-to-bool", (given("x", x),), outputs=("x.astype('bool')",), calls=(Call((x,)),))
+
+
+def _beyond() -> Iterator[Case]:
+    """Floats that no integer of the dtype is near to, which C leaves to the machine: alone, and among many."""
+    nan, inf = float("nan"), float("inf")
+    ends = (-128.5, -129.0, -128.0, 127.5, 128.0, 255.5, 256.0, -1.0, -0.5, 40000.0, -40000.0, 2.5)
+    ends32 = (2.0**31, -(2.0**31), 2.0**32, 2.0**31 - 128, 3e9, -3e9)
+    ends64 = (2.0**63, -(2.0**63), 2.0**64, 2.0**63 - 2.0**40, 1e19, -1e19, 1e30)
+    for a, data in (
+        ("float64", (nan, inf, -inf, *ends, *ends32, *ends64, 2.0**31 - 0.5, 2.0**63 - 1024, 2.0**64 - 2048, 1e300)),
+        ("float32", (nan, inf, -inf, *ends, *ends32, *ends64)),
+        ("float16", (nan, inf, -inf, *ends, 65504.0, -65504.0)),
+    ):
+        for b in DTYPES[1:9]:
+            for name, numbers in (("", data), ("-long", data * 4), *((f"-{k}", (data[k],)) for k in (0, 1))):
+                x = Value(a, (len(numbers),), tuple(numbers))
+                yield Case(
+                    f"dtypes/cast/beyond/{a}-to-{b}{name}", (given("x", x),), outputs=(f"x.astype({b!r})",),
+                    calls=(Call((x,)),), capability=_capability(a), tags=("beyond",),
+                    quick=name == "-long" and a != "float16",
+                )  # fmt: skip
 
 
 def _weak() -> Iterator[Case]:

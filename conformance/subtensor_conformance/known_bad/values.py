@@ -92,9 +92,18 @@ def _bool_through_int(x: Array, dtype: str) -> Array:
 
 def _saturating_cast(x: Array, dtype: str) -> Array:
     x, target = np.asarray(x), np.dtype(dtype)
-    if x.dtype.kind in "iu" and target.kind in "iu":
+    if x.dtype.kind in "iuf" and target.kind in "iu":
         info = np.iinfo(target)
-        x = np.array([min(max(int(v), info.min), info.max) for v in x.ravel()], object).reshape(x.shape)
+        fitting = [0 if np.isnan(v) else int(min(max(v, info.min), info.max)) for v in x.ravel().tolist()]
+        x = np.array(fitting, object).reshape(x.shape)
+    return x.astype(target)
+
+
+def _wrapping_cast(x: Array, dtype: str) -> Array:
+    x, target = np.asarray(x), np.dtype(dtype)
+    if x.dtype.kind == "f" and target.kind in "iu":
+        whole = [int(v) % 2**64 if np.isfinite(v) else 0 for v in x.ravel().tolist()]
+        x = np.array(whole, np.uint64).reshape(x.shape)
     return x.astype(target)
 
 
@@ -157,6 +166,14 @@ known_bad("float64-as-float32", "computes float64 in float32", "dtypes", "value"
 known_bad("int64-as-int32", "keeps 32 bits of 64-bit integers", "dtypes", "value", outputs(_truncated))
 known_bad("float32-comes-back-wide", "returns float32 as float64", "dtypes", "dtype", outputs(_upcast))
 known_bad("casts-round", "rounds floats that are cast to integers", "dtypes", "value", lowering(cast=_rounding_cast))
+known_bad(
+    "casts-of-floats-wrap",
+    "wraps floats that do not fit into integers",
+    "dtypes",
+    "value",
+    lowering(cast=_wrapping_cast),
+    "beyond",
+)
 known_bad(
     "casts-saturate",
     "clips integers that do not fit, instead of wrapping",

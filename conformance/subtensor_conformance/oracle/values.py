@@ -83,11 +83,14 @@ def is_float(dtype: str) -> bool:
 
 
 def into(dtype: str, value: Number) -> Number:
-    """`value` as a number of `dtype`: floats are rounded to nearest, integers wrap around, all but zero is true."""
+    """`value` as a number of `dtype`: floats are rounded to nearest, integers wrap around, all but zero is true.
+
+    A float becomes the integer next to it towards 0, or the last one that there is on its side; NaN becomes 0.
+    """
     if dtype == "bool":
         return bool(value)
     if not is_float(dtype):
-        return _wrapped(dtype, math.trunc(value))
+        return _wrapped(dtype, value) if isinstance(value, int) else _whole(dtype, value)
     try:
         exact = float(value)
     except OverflowError:
@@ -105,6 +108,14 @@ def _wrapped(dtype: str, value: int) -> int:
     bits = BITS[dtype]
     value %= 1 << bits
     return value - (1 << bits) if dtype.startswith("int") and value >= 1 << (bits - 1) else value
+
+
+def _whole(dtype: str, value: float) -> int:
+    bits = BITS[dtype]
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dtype.startswith("int") else (0, (1 << bits) - 1)
+    if math.isnan(value):
+        return 0
+    return min(max(math.trunc(value), low), high) if math.isfinite(value) else (high if value > 0 else low)
 
 
 # --- the common dtype
