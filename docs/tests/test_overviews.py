@@ -16,7 +16,7 @@ ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 SEMANTICS = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
 PUBLIC = {
     "subtensor",
-    *(f"subtensor.{name}" for name in ("curvature", "errors", "optimizers", "plugin", "plugins", "tensor")),
+    *(f"subtensor.{name}" for name in ("curvature", "errors", "optimizers", "plugin", "plugins", "tensor", "theano")),
     "subtensor_conformance",
     "subtensor_conformance.case",
     "subtensor_jax",

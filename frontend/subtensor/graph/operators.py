@@ -294,8 +294,8 @@ class Operators(Generic[N]):
     def swapaxes(self, axis1: int, axis2: int) -> N:
         return self._call("swapaxes", self, axis1, axis2)
 
-    def flatten(self, ndim: int = 1) -> N:
-        return self._call("flatten", self, ndim)
+    def flatten(self, ndim: int = 1, outdim: int | None = None) -> N:
+        return self._call("flatten", self, ndim, outdim)
 
     def ravel(self) -> N:
         return self._call("flatten", self)

@@ -233,8 +233,8 @@ def conv2d(
 ) -> Variable:
     """Images convolved with filters: Theano's ``nnet.conv2d``.
 
-    input: (batch, channels, rows, columns); filters: (k, channels / num_groups, rows, columns); the result is (batch, k,
-    rows, columns). border_mode: 'valid', only where the filter lies within the image; 'full', wherever they touch;
+    input: (batch, channels, rows, columns); filters: (k, channels / num_groups, rows, columns); the result is (batch,
+    k, rows, columns). border_mode: 'valid', only where the filter lies within the image; 'full', wherever they touch;
     'half', as many as in the image, for odd filters; or zeros on either side: an int, an int for each axis, or a pair
     for each. subsample: the step between places. filter_flip: turn filters round, as a convolution does; else it is a
     correlation. input_shape (or image_shape) and filter_shape: lengths, None where unknown, which are checked.

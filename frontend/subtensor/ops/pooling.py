@@ -139,8 +139,8 @@ def pool_2d(
     """Windows over the last two axes reduced to a number each: Theano's ``signal.pool.pool_2d``.
 
     input: (…, rows, columns). ws: the lengths of a window; stride: from one to the next, ws if not given.
-    ignore_border: leave out windows that reach beyond the end; else (the default) they have what is there. pad: how many
-    elements that do not count stand before and after, less than the window. mode: 'max', 'sum', 'average_inc_pad'
+    ignore_border: leave out windows that reach beyond the end; else (the default) they have what is there. pad: how
+    many elements that do not count stand before and after, less than the window. mode: 'max', 'sum', 'average_inc_pad'
     (divided by the size of the window, `pad` included) or 'average_exc_pad' (by how many elements are there). Equal
     largest elements share the gradient of 'max'. ds, st and padding are older names of ws, stride and pad.
     """

@@ -257,8 +257,9 @@ def checked_length(have: Variable, want: Variable, name: str, refusal: Callable[
 
 
 @public
-def flatten(x: Any, ndim: int = 1) -> Variable:
-    """x with its trailing axes joined, so that `ndim` axes remain (Theano's meaning)."""
+def flatten(x: Any, ndim: int = 1, outdim: int | None = None) -> Variable:
+    """x with its trailing axes joined, so that `ndim` axes remain (Theano's meaning; outdim is its older name)."""
+    ndim = ndim if outdim is None else outdim
     node = as_tensor(x)
     if node.ndim == ndim:
         return node
