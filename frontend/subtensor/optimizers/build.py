@@ -247,7 +247,12 @@ class _Assembly:
             shape, static = shape[: place.state_lead], static[: place.state_lead]
         start = None if slot.start is None else partial(slot.start, table)
         name = f"{place.name}.{self.s.rule.name}.{slot.name}"
-        return self.state_variable(name, shape, dtype or table.dtype, static, start)
+        made = self.state_variable(name, shape, dtype or table.dtype, static, start)
+        if shape:
+            made.beside = table
+            if slot.start is not None:
+                self.made.starts[made] = slot.start
+        return made
 
     def global_steps(self) -> SharedVariable:
         if self.steps is None:
