@@ -67,10 +67,10 @@ def _first(v: SharedVariable, rows: Array, have: Array, start: Start | None, ste
     return fill
 
 
-def of_table(parameters: Sequence[SharedVariable], table: Any) -> SharedVariable:
+def of_table(parameters: Sequence[SharedVariable], table: Any, where: str = "grow") -> SharedVariable:
     """`table`, if it is among `parameters`; else OptimizerError."""
     if not any(table is p for p in parameters):
         known = ", ".join(p.label for p in parameters)
-        raise OptimizerError(f"grow: got {table!r}; expected one of the tables that the updates train: {known}")
+        raise OptimizerError(f"{where}: got {table!r}; expected one of the tables that the updates train: {known}")
     found: SharedVariable = table
     return found

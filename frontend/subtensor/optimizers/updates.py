@@ -74,7 +74,7 @@ class Updates(dict[SharedVariable, Variable]):
     state: the optimizer's own shared variables, named. parameters: the shared variables that it trains. lags, places:
     the tables whose rows wait for idle steps, and which of their rows a step reads. now: nodes as the user wrote them →
     what they would be now, for the ids of those rows where they depend on rows that wait. starts: how state that does
-    not start at zero follows from the table.
+    not start at zero follows from the table. places_written: what a step writes of each parameter.
     """
 
     def __init__(self) -> None:
@@ -85,6 +85,7 @@ class Updates(dict[SharedVariable, Variable]):
         self.places: dict[SharedVariable, RowPlace] = {}
         self.now: dict[Variable, Variable] = {}
         self.starts: dict[SharedVariable, Callable[[Variable], Variable]] = {}
+        self.places_written: dict[SharedVariable, Place] = {}
         self._written: dict[SharedVariable, list[Variable]] = {}
         self._flush: dict[str, Function] = {}
 
@@ -170,6 +171,19 @@ class Updates(dict[SharedVariable, Variable]):
         if node.op.name == "length":
             return node
         return lag.rows(rebuild(node, [table, *inputs])) if node.op is get_op else None
+
+    def rows(self, table: SharedVariable) -> Any:
+        """The numbers of the rows of a table that a step writes: int64, (S,); a tuple of them for rows along more axes.
+
+        Each row is listed at least once: once on backends whose shapes may depend on values, such as NumPy; on JAX
+        once for each occurrence. All rows, where the table is trained as a whole. Raises OptimizerError for what is not
+        trained.
+        """
+        table = of_table(self.parameters, table, "rows")
+        place = self.places_written[table]
+        if not isinstance(place, RowPlace):
+            return call("arange", length(table, 0))
+        return place.keys[0] if len(place.keys) == 1 else place.keys
 
     def grow(self, table: SharedVariable, rows: Any) -> None:
         """Append rows to a table that these updates train, and to its state; all at once, or, after an error, nothing.
