@@ -19,15 +19,18 @@ from subtensor.graph.types import TensorType, as_dtype, can_cast
 class SharedVariable(Variable):
     """A leaf with a value that functions read and update. Made by ``subtensor.shared``."""
 
-    __slots__ = ("_default_update", "cell")
+    __slots__ = ("_default_update", "beside", "cell")
 
     cell: Cell
+    beside: SharedVariable | None
+    """The table whose rows this variable has a row for each of, where it has: the state of an optimizer."""
 
     def __init__(self, type: TensorType, value: Array | Cell, name: str | None) -> None:
         super().__init__(type, name=name)
         cell = value if isinstance(value, Cell) else Cell(value)
         object.__setattr__(self, "cell", cell)
         self._default_update: Variable | None = None
+        object.__setattr__(self, "beside", None)
 
     @property
     def default_update(self) -> Variable | None:
@@ -67,13 +70,14 @@ class SharedVariable(Variable):
         written: with `borrow`, too, where the file belongs to a store. Raises DTypeError and ShapeError; StoreError
         where the value lies in a file and would change its shape.
         """
-        array = self._accepted(value)
+        array = self.accepted(value, "set_value")
         array = owned(value, array, borrow, f"set_value: {self.label}")
         with self.cell.lock:
             self.cell.set(array, borrow=borrow)
 
-    def _accepted(self, value: Any) -> Array:
-        what = f"set_value: {self.label}"
+    def accepted(self, value: Any, where: str) -> Array:
+        """`value` as an array of the variable's type. Raises DTypeError and ShapeError."""
+        what = f"{where}: {self.label}"
         array = number_array(value, what)
         if array.dtype != self.dtype:
             if not (can_cast(array.dtype.name, self.dtype, "safe") or _lossless(value, array, self.dtype)):

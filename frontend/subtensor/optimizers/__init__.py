@@ -5,7 +5,7 @@ gradients of a row that is used more than once are summed first. See ``docs/opti
 """
 
 from subtensor.doors import door
-from subtensor.optimizers import schedules
+from subtensor.optimizers import constraints, schedules
 from subtensor.optimizers.adam import adam, adamax, adamw, lamb, nadam
 from subtensor.optimizers.adaptive import adadelta, adagrad, rmsprop, rowwise_adagrad
 from subtensor.optimizers.build import Options
@@ -35,6 +35,7 @@ __all__ = [
     "adam",
     "adamax",
     "adamw",
+    "constraints",
     "ftrl",
     "lamb",
     "momentum",

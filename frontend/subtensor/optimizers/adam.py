@@ -196,8 +196,10 @@ class Lamb(Adam):
         if self.decay:
             way = way + self.decay * p.w
         axes = p.place.norm_axes(p.w)
-        of_w, of_way = (call("sqrt", call("sum", x * x, axes, keepdims=True) if axes else x * x) for x in (p.w, way))
+        long = [cast(x, wide(p.w.dtype)) for x in (p.w, way)]  # squares may leave the range of float16
+        of_w, of_way = (call("sqrt", call("sum", x * x, axes, keepdims=True) if axes else x * x) for x in long)
         trust = call("where", (of_w > 0) & (of_way > 0), of_w / call("where", of_way > 0, of_way, 1), 1)
+        trust = cast(trust, p.w.dtype)
         return Step({"m": m, "v": v}, change=-p.rate * trust * way)
 
     def no_closed_form(self) -> str | None:

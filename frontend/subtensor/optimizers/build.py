@@ -19,6 +19,8 @@ from subtensor.graph.types import INDEX
 from subtensor.look.explain import tell_why_whole
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.subtensor import get_op
+from subtensor.optimizers.constraints import Constraint, constrained
+from subtensor.optimizers.padding import held
 from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
 from subtensor.optimizers.reads import by_rows
 from subtensor.optimizers.rules import Point, Rule, Slot, Step, wide
@@ -36,6 +38,9 @@ class Options(TypedDict, total=False):
     weight_decay: λ of the decoupled decay ``w ← (1 − rate · λ) w``, of the rows that take part.
     clip_value: bound of each element of a gradient, after gradients of equal rows are summed. clip_row_norm: bound of
     the Euclidean norm of each row's. clip_global_norm: bound of the norm over all rows used and all parameters.
+    constraint: what new rows of a table must fulfil, by table: a function of them, such as those of
+    ``st.optimizers.constraints``; of the rows that a step writes.
+    padding: rows that neither move nor get state, by table: a row number, several, a slice, or a mask of bools.
     state: updates made before by the same optimizer for the same parameters, whose state is used on.
     """
 
@@ -44,10 +49,15 @@ class Options(TypedDict, total=False):
     clip_value: float
     clip_row_norm: float
     clip_global_norm: float
+    constraint: Mapping[SharedVariable, Callable[[Variable], Variable]] | None
+    padding: Mapping[SharedVariable, Any] | None
     state: Updates | None
 
 
-_DEFAULTS = Options(untouched="freeze", weight_decay=0.0, clip_value=0, clip_row_norm=0, clip_global_norm=0, state=None)
+_DEFAULTS = Options(
+    untouched="freeze", weight_decay=0.0, clip_value=0, clip_row_norm=0, clip_global_norm=0, constraint=None,
+    padding=None, state=None,
+)  # fmt: skip
 
 
 def number(what: str, value: Any, low: float = 0.0, high: float = math.inf) -> float:
@@ -71,6 +81,8 @@ class _Settings:
     clip_row: float
     clip_global: float
     reuse: Updates | None
+    constraint: Mapping[SharedVariable, Constraint]
+    padding: Mapping[SharedVariable, Any]
 
     @property
     def constant_rate(self) -> float | None:
@@ -114,14 +126,31 @@ def _settings(rule: Rule, rate: Any, step_count: str | None, given: Options) -> 
         raise OptimizerError(f"{where}: state={reuse!r}; expected the updates that an optimizer gave")
     by_row = untouched == "freeze" and step_count != "global"
     decay, value, row, whole = numbers.values()
-    settings = _Settings(rule, where, rate, by_row, untouched, decay, value, row, whole, reuse)
+    settings = _Settings(
+        rule, where, rate, by_row, untouched, decay, value, row, whole, reuse,
+        _by_table(where, "constraint", options["constraint"]), _by_table(where, "padding", options["padding"]),
+    )  # fmt: skip
     if untouched == "catch_up":
         _refuse_without_closed_form(settings, step_count)
     return settings
 
 
+def _by_table(where: str, option: str, given: Any) -> Mapping[SharedVariable, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(k, SharedVariable) for k in given):
+        raise OptimizerError(f"{where}: {option}={given!r}; expected a dict with tables as keys, {{table: ...}}")
+    if option == "constraint" and not all(callable(f) for f in given.values()):
+        raise OptimizerError(f"{where}: constraint={given!r}; expected functions of the new rows as values")
+    return given
+
+
 def _refuse_without_closed_form(s: _Settings, step_count: str | None) -> None:
     why = s.rule.no_closed_form()
+    if why is None and s.constraint and s.lagging:
+        why = "rows that wait may leave what constraint= says in each step that they missed"
+    if why is None and s.padding and s.decay:
+        why = "rows of padding do not decay, and rows that wait do"
     if why is None and step_count == "row" and s.rule.counted:
         why = "the dense optimizer counts every step for every row; expected step_count='global'"
     if why is None and s.constant_rate is None and (s.rule.moves or s.decay):
@@ -247,7 +276,12 @@ class _Assembly:
             shape, static = shape[: place.state_lead], static[: place.state_lead]
         start = None if slot.start is None else partial(slot.start, table)
         name = f"{place.name}.{self.s.rule.name}.{slot.name}"
-        return self.state_variable(name, shape, dtype or table.dtype, static, start)
+        made = self.state_variable(name, shape, dtype or table.dtype, static, start)
+        if shape:
+            made.beside = table
+            if slot.start is not None:
+                self.made.starts[made] = slot.start
+        return made
 
     def global_steps(self) -> SharedVariable:
         if self.steps is None:
@@ -269,10 +303,17 @@ class _Assembly:
                 )
         places = list(zip(made.follow([p for p, _ in places]), [at for _, at in places], strict=True))
         gradients = made.read(gradients)
+        made.places_written = {p.shared: p for p, _ in places}
+        for option, tables in (("constraint", s.constraint), ("padding", s.padding)):
+            for table in tables:
+                if table not in made.places_written:
+                    raise OptimizerError(f"{s.where}: {option} names {table.label}, which is not among the parameters")
         if self.linear:
             return self.finish(self.subtract_all(places, gradients))
         for p, positions in places:
             p.take_gradient([gradients[i] for i in positions])
+            if p.shared in s.padding:
+                p.hold(held(s.where, p, s.padding[p.shared]))
         self.clip([p for p, _ in places])
         pairs: list[tuple[SharedVariable, Variable]] = []
         for p, _ in places:
@@ -289,7 +330,8 @@ class _Assembly:
     @property
     def linear(self) -> bool:
         """Whether a step only adds multiples of gradients, so that equal rows need not be found."""
-        return self.s.rule.name == "sgd" and not self.s.clips and not self.s.decay
+        s = self.s
+        return s.rule.name == "sgd" and not (s.clips or s.decay or s.constraint or s.padding)
 
     def subtract_all(
         self, places: Sequence[tuple[Place, list[int]]], gradients: Sequence[Variable]
@@ -365,13 +407,17 @@ class _Assembly:
         return pairs
 
     def _new_value(self, p: Place, w: Variable, rate: Variable, done: Step, stale: bool) -> Variable:
-        if done.value is not None:
-            return p.written(p.shared, done.value)
-        assert done.change is not None
-        if self.s.decay:
-            keep = 1 - rate * self.s.decay if self.s.constant_rate is None else self.s.keep()
-            return p.written(p.shared, w * keep + done.change)
-        return p.written(p.shared, w + done.change) if stale else p.added(p.shared, done.change)
+        constraint, value = self.s.constraint.get(p.shared), done.value
+        if value is None:
+            assert done.change is not None
+            if not (self.s.decay or stale or constraint):
+                return p.added(p.shared, done.change)
+            if self.s.decay:
+                w = w * (1 - rate * self.s.decay if self.s.constant_rate is None else self.s.keep())
+            value = w + done.change
+        if constraint is not None:
+            value = constrained(self.s.where, p, constraint, value)
+        return p.written(p.shared, value)
 
 
 def _shrink(squares: Variable, bound: float) -> Variable:

@@ -181,6 +181,19 @@ class Place:
         self.lead = (1 if shared.ndim > 1 else 0) if lead is None else lead
         self.state_lead = self.lead
         self.gradient: Variable = shared  # set by ``take_gradient``
+        self.held: Variable | None = None
+
+    def hold(self, held: Variable) -> None:
+        """Rows that neither move nor get state, and whose gradients count for nothing. held: bool, (S,)."""
+        self.held = held
+        self.gradient = call("where", self.spread(held, self.gradient), 0, self.gradient)
+
+    def kept(self, x: Variable, value: Variable) -> Variable:
+        """`value`, in which rows that are held are what `x` has there."""
+        if self.held is None:
+            return value
+        old = self.read(x)
+        return call("where", self.held if old.ndim == 1 else self.spread(self.held, old), old, value)
 
     def take_gradient(self, gradients: Sequence[Variable]) -> None:
         (self.gradient,) = gradients
@@ -189,13 +202,13 @@ class Place:
         """The part of the variable, or of a state variable beside it, that takes part in the step."""
         return x
 
-    def written(self, x: Variable, value: Variable) -> Variable:  # noqa: ARG002  # subclasses read it
+    def written(self, x: Variable, value: Variable) -> Variable:
         """The new value of `x` in which ``read(x)`` is `value`."""
-        return value
+        return self.kept(x, value)
 
     def added(self, x: Variable, change: Variable) -> Variable:
         """The new value of `x` in which `change` is added to ``read(x)``."""
-        return x + change
+        return self.written(x, x + change)
 
     def spread(self, by_row: Variable, like: Variable) -> Variable:
         """A number for each row, in the shape of the rows `like`."""
@@ -301,10 +314,10 @@ class RowPlace(Place):
         return x[self.keys]
 
     def written(self, x: Variable, value: Variable) -> Variable:
-        return call("set_subtensor", x[self.keys], value)
+        return call("set_subtensor", x[self.keys], self.kept(x, value))
 
     def added(self, x: Variable, change: Variable) -> Variable:
-        if self.joined.runs is None:
+        if self.joined.runs is None and self.held is None:
             return call("inc_subtensor", x[self.keys], change)
         return self.written(x, self.read(x) + change)
 

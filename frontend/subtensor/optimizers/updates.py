@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from subtensor.graph.shared import SharedVariable
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import length, lengths, reshape
 from subtensor.ops.subtensor import get_op
+from subtensor.optimizers.growth import grow, of_table
 from subtensor.optimizers.places import Place, RowPlace, Subset, row_keys
 from subtensor.optimizers.rules import Idle, Rule
 
@@ -72,7 +73,8 @@ class Updates(dict[SharedVariable, Variable]):
 
     state: the optimizer's own shared variables, named. parameters: the shared variables that it trains. lags, places:
     the tables whose rows wait for idle steps, and which of their rows a step reads. now: nodes as the user wrote them →
-    what they would be now, for the ids of those rows where they depend on rows that wait.
+    what they would be now, for the ids of those rows where they depend on rows that wait. starts: how state that does
+    not start at zero follows from the table. places_written: what a step writes of each parameter.
     """
 
     def __init__(self) -> None:
@@ -82,6 +84,8 @@ class Updates(dict[SharedVariable, Variable]):
         self.lags: dict[SharedVariable, Lag] = {}
         self.places: dict[SharedVariable, RowPlace] = {}
         self.now: dict[Variable, Variable] = {}
+        self.starts: dict[SharedVariable, Callable[[Variable], Variable]] = {}
+        self.places_written: dict[SharedVariable, Place] = {}
         self._written: dict[SharedVariable, list[Variable]] = {}
         self._flush: dict[str, Function] = {}
 
@@ -167,6 +171,33 @@ class Updates(dict[SharedVariable, Variable]):
         if node.op.name == "length":
             return node
         return lag.rows(rebuild(node, [table, *inputs])) if node.op is get_op else None
+
+    def rows(self, table: SharedVariable) -> Any:
+        """The numbers of the rows of a table that a step writes: int64, (S,); a tuple of them for rows along more axes.
+
+        Each row is listed at least once: once on backends whose shapes may depend on values, such as NumPy; on JAX
+        once for each occurrence. All rows, where the table is trained as a whole. Raises OptimizerError for what is not
+        trained.
+        """
+        table = of_table(self.parameters, table, "rows")
+        place = self.places_written[table]
+        if not isinstance(place, RowPlace):
+            return call("arange", length(table, 0))
+        return place.keys[0] if len(place.keys) == 1 else place.keys
+
+    def grow(self, table: SharedVariable, rows: Any) -> None:
+        """Append rows to a table that these updates train, and to its state; all at once, or, after an error, nothing.
+
+        table: made with ``shape=(None, …)``. rows: (n, …), of a dtype that converts safely. The state of new rows is
+        that of rows which no step has used yet. Functions that were compiled before go on. State that is shorter than
+        the table, after ``table.set_value`` or where two optimizers train one table, is brought up to it: ``grow(table,
+        [])`` does that alone. Raises OptimizerError for other variables, ShapeError, DTypeError; StoreError where the
+        values lie in a file.
+        """
+        table = of_table(self.parameters, table)
+        state = [s for s in self.state if s.beside is table]
+        lag = self.lags.get(table)
+        grow(table, rows, state, self.starts, {} if lag is None else {lag.last: lag.steps})
 
     def flush(self, backend: str | None = None) -> None:
         """Bring every row of every table up to date: O(table). Does nothing where rows do not wait."""

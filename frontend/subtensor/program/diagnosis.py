@@ -58,6 +58,7 @@ def diagnose(
     expanded here, after their own rules have been asked. Returns the outputs, or None where something fails of which
     the frontend knows nothing.
     """
+    _check_beside(program.shared, state)
     leaves = [*program.inputs, *program.shared, *program.constants]
     known = [*inputs, *state, *(c.data for c in program.constants)]
     values = [Value(np.asarray(v), leaf.label) for v, leaf in zip(known, leaves, strict=True)]
@@ -74,6 +75,18 @@ def diagnose(
             if rule.check is not None:
                 rule.check(target, value, *index_inputs, index=write.index)
     return [slots[o] for o in program.outputs]
+
+
+def _check_beside(shared: Sequence[SharedVariable], values: Sequence[Array]) -> None:
+    """Raises ShapeError where the state of an optimizer has not as many rows as its table."""
+    rows = {s: np.shape(v)[0] for s, v in zip(shared, values, strict=True) if np.ndim(v)}
+    for s, n in rows.items():
+        table = s.beside
+        if table is not None and rows.get(table, n) != n:
+            raise ShapeError(
+                f"{s.label} has {n} rows, {table.label} has {rows[table]}: grow them together, by updates.grow("
+                f"{table.label}, rows), or bring the state up to the table, by updates.grow({table.label}, [])"
+            )
 
 
 def _run(

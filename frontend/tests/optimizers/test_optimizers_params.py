@@ -194,7 +194,7 @@ def test_one_parameter_twice():
         optimizers.sgd(cost + t[i, i].sum(), [t[i], t[i, i]], 0.1)
 
 
-OPTIMIZERS = [n for n in optimizers.__all__ if n not in ("Options", "Updates", "schedules")]
+OPTIMIZERS = [n for n in optimizers.__all__ if n not in ("Options", "Updates", "constraints", "schedules")]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
