@@ -64,7 +64,7 @@ def _length_of_broadcast(node: Variable, uses: Uses) -> Variable | None:
 
 
 def _looked_at(x: Variable) -> Variable:
-    """Something of the shape of x that fails where x does: one element is read along each axis taken whole."""
+    """Something of the shape of x that fails where x does: of a read, one element along axes that are taken whole."""
     if x.op is not get_op or not x.params["index"].arrays:
         return x
     source, *inputs = x.inputs

@@ -227,7 +227,7 @@ def distinct_positions(index: Index, x: Variable, inputs: Inputs) -> bool:
 
 
 def _distinct_together(wide: Sequence[tuple[int, Variable]], x: Variable) -> bool:
-    """Whether constant arrays, as those of ``triu_indices``, select no element twice, though each repeats itself."""
+    """Whether constant arrays, such as those of ``triu_indices``, select nothing twice, though each repeats itself."""
     columns = []
     for axis, a in wide:
         value, n = constant_value(a), x.type.shape[axis]
