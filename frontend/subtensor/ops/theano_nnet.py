@@ -46,7 +46,8 @@ def confusion_matrix(actual: Any, pred: Any) -> list[Variable]:
 def batch_normalization(inputs: Any, gamma: Any, beta: Any, mean: Any, std: Any, mode: Any = None) -> Variable:
     """``(inputs - mean) * (gamma / std) + beta``, where all broadcast. mode is accepted, and changes nothing."""
     x, gamma, beta, mean, std = common_float(inputs, gamma, beta, mean, std)
-    return (x - mean) * (gamma / std) + beta
+    made: Variable = (x - mean) * (gamma / std) + beta
+    return made
 
 
 def _axes(where: str, axes: Any, ndim: int) -> tuple[int, ...]:
@@ -107,4 +108,5 @@ def batch_normalization_test(
     x, *parameters = common_float(inputs, gamma, beta, mean, var)
     over = _axes("batch_normalization_test", axes, x.ndim)
     gamma, beta, mean, var = (_wide(p, x.ndim, over) for p in parameters)
-    return (x - mean) / call("sqrt", var + epsilon) * gamma + beta
+    made: Variable = (x - mean) / call("sqrt", var + epsilon) * gamma + beta
+    return made
