@@ -23,6 +23,9 @@ class ShapeError(SubtensorError, ValueError):
 class AxisError(ShapeError, np.exceptions.AxisError):
     """An axis that a tensor has not, or that is named twice; NumPy's error of this name too, so also an IndexError."""
 
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # NumPy's has words of its own
+
 
 class DTypeError(SubtensorError, TypeError):
     """A dtype is not accepted, or a conversion would lose information."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from subtensor.errors import ShapeError, Unsupported, counted
-from subtensor.graph.constants import promoted
+from subtensor.graph.constants import promoted, refuse_masked
 from subtensor.graph.cost import Cost
 from subtensor.graph.nodes import Argument, Cotangent, Length, Variable, axis_label, call, define
 from subtensor.graph.operators import public
@@ -112,6 +112,7 @@ _conv = define(
 
 def per_axis(where: str, what: str, value: Any, count: int, least: int) -> Steps:
     """An int for each axis, given as one for all or as a sequence; raises ShapeError for anything else."""
+    refuse_masked(value, f"{where}: {what}")
     given = (value,) * count if isinstance(value, int) else value
     try:
         numbers = tuple(int(_number(v)) for v in given)
