@@ -9,6 +9,7 @@ import cases_linalg
 import cases_peers
 import cases_random
 import cases_reduce
+import cases_segments
 import cases_select
 import cases_shape
 import cases_theano
@@ -26,6 +27,7 @@ MODULES = (
     cases_peers,
     cases_random,
     cases_reduce,
+    cases_segments,
     cases_select,
     cases_shape,
     cases_theano,
