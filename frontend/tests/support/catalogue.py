@@ -8,6 +8,7 @@ import cases_elementwise
 import cases_linalg
 import cases_peers
 import cases_random
+import cases_ranking
 import cases_reduce
 import cases_segments
 import cases_select
@@ -26,6 +27,7 @@ MODULES = (
     cases_linalg,
     cases_peers,
     cases_random,
+    cases_ranking,
     cases_reduce,
     cases_segments,
     cases_select,
