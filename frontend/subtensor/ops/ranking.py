@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
-
-import numpy as np
 
 from subtensor.errors import DTypeError
 from subtensor.graph.constants import as_tensor
@@ -15,7 +14,7 @@ from subtensor.ops.shape import length
 
 
 @public
-def top_k(x: Any, k: int, axis: int = -1) -> tuple[Variable, Variable]:
+def top_k(x: Any, k: Any, axis: int = -1) -> tuple[Variable, Variable]:
     """The k greatest elements along `axis`, in descending order, and their positions, int64.
 
     Equal elements come in the order of their positions; NaN counts as greatest, as in ``sort``. The gradient goes to
@@ -29,14 +28,15 @@ def top_k(x: Any, k: int, axis: int = -1) -> tuple[Variable, Variable]:
 
 
 @public
-def argpartition(x: Any, kth: int, axis: int = -1) -> Variable:
+def argpartition(x: Any, kth: Any, axis: int = -1) -> Variable:
     """Positions along `axis`, such that the kth is where it would be if sorted, smaller ones before it, others after.
 
     Which of NumPy's possible answers: that of ``argsort``.
     """
     x = as_tensor(x)
-    if isinstance(kth, bool) or not isinstance(kth, int | np.integer):
+    if isinstance(kth, bool) or not hasattr(kth, "__index__") or isinstance(kth, Variable):
         raise DTypeError(f"argpartition: kth is {kth!r}; expected an int")
+    kth = operator.index(kth)
     axis = normalize_axis(axis, x.ndim, "argpartition")
     n = x.type.shape[axis]
     if n is not None and not -n <= kth < n:
@@ -45,6 +45,6 @@ def argpartition(x: Any, kth: int, axis: int = -1) -> Variable:
 
 
 def _checked(where: str, x: Any, k: Any) -> tuple[Variable, int]:
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 0:
+    if isinstance(k, bool) or not hasattr(k, "__index__") or isinstance(k, Variable) or operator.index(k) < 0:
         raise DTypeError(f"{where}: k is {k!r}; expected an int, 0 or more")
-    return as_tensor(x), int(k)
+    return as_tensor(x), operator.index(k)

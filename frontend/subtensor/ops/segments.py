@@ -5,9 +5,8 @@ A group is named by an id for each row, in any order. Groups without rows get wh
 
 from __future__ import annotations
 
+import math
 from typing import Any
-
-import numpy as np
 
 from subtensor.errors import DTypeError, ShapeError
 from subtensor.graph.constants import as_tensor, constant
@@ -46,7 +45,7 @@ def _padded(x: Variable, ids: Variable, n: Variable, filling: Any) -> Variable:
     counts = _counts(ids, n)
     order = call("argsort", ids, 0)
     ends = call("cumsum", counts, 0)
-    most = call("max", call("concatenate", [counts, constant(np.zeros(1, INDEX))], 0), 0) + 1
+    most = call("max", call("concatenate", [counts, constant([0], dtype=INDEX)], 0), 0) + 1
     at = call("arange", most)
     within = call("expand_dims", at, (0,)) < call("expand_dims", counts, (1,))
     places = call("where", within, call("expand_dims", ends - counts, (1,)) + at, length(x, 0))
@@ -55,12 +54,18 @@ def _padded(x: Variable, ids: Variable, n: Variable, filling: Any) -> Variable:
     return filled[places]
 
 
+def _bounds(dtype: str) -> tuple[int, int]:
+    """The least and the greatest value of an integer dtype."""
+    bits = int(dtype.rpartition("int")[2])
+    return (0, 2**bits - 1) if dtype.startswith("u") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
 def _lowest(dtype: str) -> Any:
-    return -np.inf if is_float(dtype) else (False if dtype == "bool" else np.iinfo(dtype).min)
+    return -math.inf if is_float(dtype) else (False if dtype == "bool" else _bounds(dtype)[0])
 
 
 def _highest(dtype: str) -> Any:
-    return np.inf if is_float(dtype) else (True if dtype == "bool" else np.iinfo(dtype).max)
+    return math.inf if is_float(dtype) else (True if dtype == "bool" else _bounds(dtype)[1])
 
 
 @public
@@ -101,7 +106,7 @@ def segment_prod(x: Any, segment_ids: Any, num_segments: Any) -> Variable:
 
 def _shifted(x: Variable, ids: Variable, n: Variable) -> tuple[Variable, Variable]:
     """``exp(x − m)``, and m, the greatest of the group where that is finite, held fixed."""
-    most = call("disconnected_grad", call("max", _padded(x, ids, n, -np.inf), 1))
+    most = call("disconnected_grad", call("max", _padded(x, ids, n, -math.inf), 1))
     most = call("where", call("isfinite", most), most, 0)
     return call("exp", x - most[ids]), most
 
