@@ -71,10 +71,16 @@ class Judge:
 
         told: lengths that are known. margin: by how much the worst case must be better, where it depends.
         """
+        asking: set[Atom] = set()
 
         def above(d: Atom) -> Polynomial | None:
-            found = told.get(d) or at_most(d)
-            return None if found is None else found.bounded(above)
+            found = None if d in asking else told.get(d) or at_most(d)
+            if found is None:  # or its bound leads back to it: lengths that are promised to be equal
+                return None
+            asking.add(d)
+            bound = found.bounded(above)
+            asking.discard(d)
+            return bound
 
         new, old = new.bounded(told.get), old.bounded(told.get)
         found = compare(new, old, above)

@@ -8,7 +8,9 @@ import cases_elementwise
 import cases_linalg
 import cases_peers
 import cases_random
+import cases_ranking
 import cases_reduce
+import cases_segments
 import cases_select
 import cases_shape
 import cases_theano
@@ -25,7 +27,9 @@ MODULES = (
     cases_linalg,
     cases_peers,
     cases_random,
+    cases_ranking,
     cases_reduce,
+    cases_segments,
     cases_select,
     cases_shape,
     cases_theano,
