@@ -148,6 +148,26 @@ class Selection:
         return jnp.reshape(key, (-1,))
 
     @property
+    def rows(self) -> int:
+        """How many different index vectors there could be."""
+        return math.prod(self.shape[axis] for axis in self.indexed)
+
+    def known_places(self) -> np.ndarray[Any, Any] | None:
+        """The number of each index vector among all that there could be, flat; None where positions are traced, or
+        something but whole axes is selected beside them.
+        """
+        if any(p.length != n for p, n in zip(self.parts, self.shape, strict=True) if isinstance(p, Span)):
+            return None
+        parts = [p for p in self.parts if not isinstance(p, Span)]
+        if not all(isinstance(p, np.ndarray | np.generic) for p in parts):
+            return None
+        each = np.broadcast_arrays(*parts)
+        places: np.ndarray[Any, Any] = np.ravel_multi_index(
+            tuple(p.ravel() for p in each), tuple(self.shape[axis] for axis in self.indexed)
+        )
+        return places
+
+    @property
     def gathering(self) -> lax.GatherDimensionNumbers:
         return lax.GatherDimensionNumbers(
             offset_dims=tuple(self.places[axis] for axis in self.windows),
@@ -215,12 +235,35 @@ def put(x: Array, y: Array, s: Selection, kind: str, *, strict: bool = False, ok
         return x
     if not s.indexed or s.is_box:
         return _put_box(x, y, s, kind, ok)
+    if kind == "set" and ok is None and (places := s.known_places()) is not None and len(places) * _DENSE >= s.rows:
+        return _put_known(x, y, s, places)
     vectors = s.vectors(ok)
     unique = not s.repeats
     if strict and not unique:
         return _put_strictly(x, y, s, kind, ok)
     mode = _IN_BOUNDS if ok is None else _DROP
     return _scatter(kind, x.dtype)(x, vectors, y, s.scattering, unique_indices=unique, mode=mode)
+
+
+_DENSE = 4
+"""Where at least one of so many is written, each element of the result looks for its own, which is faster than writing
+one after another."""
+
+
+def _put_known(x: Array, y: Array, s: Selection, places: np.ndarray[Any, Any]) -> Array:
+    """A write at positions that are known: where each element comes from is known too, and no order matters."""
+    count = len(places)
+    source = np.full(s.rows, count)
+    source[places] = np.arange(count)  # the last one stays
+    inside = [d for d in range(len(s.result)) if d not in s.batch]
+    rows = jnp.reshape(lax.transpose(y, (*s.batch, *inside)), (count, *(s.result[d] for d in inside)))
+    rows = lax.concatenate([rows, lax.full((1, *rows.shape[1:]), 0, rows.dtype)], 0)
+    order = (*s.indexed, *(axis for axis in range(len(s.shape)) if axis not in s.indexed))
+    old = lax.transpose(x, order)
+    new = jnp.reshape(rows.at[source].get(mode="promise_in_bounds"), old.shape)
+    free = np.reshape(source == count, old.shape[: len(s.indexed)])
+    kept = lax.select(broadcast(np.expand_dims(free, tuple(range(free.ndim, old.ndim))), old.shape), old, new)
+    return lax.transpose(kept, tuple(np.argsort(order)))
 
 
 def _put_box(x: Array, y: Array, s: Selection, kind: str, ok: Array | None) -> Array:

@@ -491,3 +491,18 @@ def test_short_sums_of_large_arrays_equal_numpy(spec):
     np.testing.assert_allclose(run(a, b), np.einsum(spec, a, b), rtol=1e-13, atol=1e-13)
     text = str(jax.make_jaxpr(lambda p, q: subtensor_jax.lowerings.einsum(p, q, spec))(a.astype("f"), b.astype("f")))
     assert ("dot_general" in text) == (a.size * 4 < 1 << 19 and b.size * 4 < 1 << 19)
+
+
+@pytest.mark.parametrize("axes", [(0, 1), (0, 2), (1, 2), (2,), (0,)])
+def test_a_write_at_known_positions_looks_for_its_elements(axes):
+    rng = np.random.default_rng(0)
+    shape = (6, 5, 7)
+    x, key = st.tensor("x", "float64", shape), [slice(None)] * 3
+    for axis in axes:
+        key[axis] = rng.integers(-shape[axis], shape[axis], 20)  # repeated: the last one stays
+    value, table = rng.standard_normal(shape)[tuple(key)], rng.standard_normal(shape)
+    f = st.function([x], [x[tuple(key)].set(value), st.zeros_like(x)[tuple(key)].set(value)], backend="jax")
+    for got, old in zip(f(table), (table, np.zeros(shape)), strict=True):
+        want = old.copy()
+        want[tuple(key)] = value
+        np.testing.assert_array_equal(got, want)

@@ -49,12 +49,14 @@ from subtensor.program.arguments import REQUIRED, In, Parameter
 from subtensor.program.calling import caller
 from subtensor.program.contract import Backend, Executable
 from subtensor.program.diagnosis import diagnose, unexpanded
+from subtensor.program.forms import Form, Forms
 from subtensor.program.linear import Program, build
 from subtensor.program.lowered import checked_lowerings
 from subtensor.program.stepping import Ahead, Failed, Here, Runner, joined
 from subtensor.program.stepping import batches as stacked_batches
 from subtensor.progress import progress as progress_bar
 from subtensor.rewrites.engine import Selection, rewrite
+from subtensor.rewrites.judge import Judge, Lengths
 
 _AMBIGUOUS = -1
 
@@ -70,17 +72,17 @@ class Function:
         self,
         name: str,
         parameters: Sequence[Parameter],
-        program: Program,
-        executable: Executable,
+        form: Form,
+        forms: Forms | None,
         backend: Backend,
         pack: Callable[[tuple[Any, ...]], Any],
-        graph: tuple[list[Variable], list[tuple[SharedVariable, Variable]]],
         source: tuple[list[Variable], list[tuple[SharedVariable, Variable]]],
         selection: Selection,
         remake: Callable[..., Function],
     ) -> None:
         self.name = name
-        self.program = program
+        self._form = form
+        self._forms = forms
         self.backend = backend
         self._parameters = tuple(parameters)
         self._states = [p.state.cell.lock for p in parameters if p.state is not None]
@@ -88,23 +90,33 @@ class Function:
         for i, p in enumerate(parameters):
             if p.name is not None:
                 self._by_name[p.name] = _AMBIGUOUS if p.name in self._by_name else i
+        executable: Executable = form.executable if forms is None else forms
         self._execute = executable
         self._shapes: tuple[tuple[int, ...], ...] | None = None
         self._checked_call = caller(
             [(p.dtype, p.ndim) if p.free else None for p in parameters],
             self._convert,
-            [s.cell for s in program.shared],
+            [s.cell for s in form.program.shared],
             backend,
             executable,
             self._diagnose,
         )
         self._call: Callable[..., tuple[Any, ...]] = self._first_call
         self._pack = pack
-        self.graph = graph
         self.source = source
         self.selection = selection
         self._remake = remake
         self.__name__ = name
+
+    @property
+    def program(self) -> Program:
+        """What runs: where it depends on the lengths of arguments, what ran last."""
+        return self._form.program if self._forms is None else self._forms.current.program
+
+    @property
+    def graph(self) -> tuple[list[Variable], list[tuple[SharedVariable, Variable]]]:
+        """Outputs and updates as rewritten, for `program`."""
+        return self._form.graph if self._forms is None else self._forms.current.graph
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if kwargs or len(args) != len(self._parameters):
@@ -457,18 +469,29 @@ def _compiled(
     swapped: Mapping[Variable, Variable] | None = None,
 ) -> Function:
     """A function of checked outputs and updates. swapped: other shared variables for what parameters remember."""
-    graph = rewrite([*nodes, *(e for _, e in pairs)], selection, commits=[s for s, _ in pairs])
-    outs = graph[: len(nodes)]
-    changed = [(s, e) for (s, _), e in zip(pairs, graph[len(nodes) :], strict=True)]
     lowerings = plugins.lowerings(target.name)
+    owners = plugins.lowering_owners(target.name)
     operations = {*target.operations, *lowerings}
-    program = build(label, [p.variable for p in parameters], outs, changed, operations, target.name)
-    checked = checked_lowerings(program, lowerings, plugins.lowering_owners(target.name))
-    executable = target.compile(program, lowerings=checked)
-    warn_of_whole_tables(program, pairs, changed, outs)
+    roots = [*nodes, *(e for _, e in pairs)]
+
+    def make(lengths: Lengths | None = None, *, again: bool = False) -> Form:
+        judge = Judge(lengths)
+        graph = rewrite(roots, selection, commits=[s for s, _ in pairs], judge=judge)
+        outs, new = graph[: len(nodes)], graph[len(nodes) :]
+        changed = [(s, e) for (s, _), e in zip(pairs, new, strict=True)]
+        # all forms have the variables of the graph as written, in one order
+        shared = [v for v in toposort(roots) if isinstance(v, SharedVariable)] if judge.asked or again else []
+        inputs = [p.variable for p in parameters]
+        program = build(label, inputs, outs, changed, operations, target.name, shared=shared)
+        executable = target.compile(program, lowerings=checked_lowerings(program, lowerings, owners))
+        return Form((outs, changed), program, executable, tuple(judge.asked))
+
+    first = make()
+    forms = Forms(first, partial(make, again=True)) if first.asked else None
+    warn_of_whole_tables(first.program, pairs, first.graph[1], first.graph[0])
     own = [p.over(swapped or {}) for p in parameters]
     remake = partial(_compiled, own, target, pack, selection)
-    return Function(label, own, program, executable, target, pack, (outs, changed), (nodes, pairs), selection, remake)
+    return Function(label, own, first, forms, target, pack, (nodes, pairs), selection, remake)
 
 
 def _remembered(

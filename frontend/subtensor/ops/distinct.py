@@ -57,7 +57,7 @@ row_numbers = define(
     expand=_row_numbers_expand,
     check=_row_numbers_check,
     dims=lambda axis, ids, n, of=None: (ids, axis),
-    cost=Cost(computes="3 * ids.size"),
+    cost=Cost(computes="30 * ids.size"),
 )
 """``row_numbers(ids, n, of=…)``: ids as int64 in ``[0, n)``, negative ones wrapped; raises BoundsError out of range, in
 which `of`, an ``Indexed``, is named."""
@@ -76,7 +76,7 @@ run_starts = define(
     vjp=lambda g, out, ordered: [DISCONNECTED],
     expand=_run_starts_expand,
     fresh=True,
-    cost=Cost(computes="2 * ordered.size"),
+    cost=Cost(computes="30 * ordered.size"),
 )
 """``run_starts(ordered)``: where the runs of equal elements of an ascending vector start; ascending, each run at least
 once, and no more often than it is long."""
@@ -120,7 +120,7 @@ run_sums = define(
     expand=_run_sums_expand,
     dims=_run_sums_dims,
     fresh=True,
-    cost=Cost(reads="x.size + order.size", computes="3 * x.size"),
+    cost=Cost(reads="x.size + order.size", computes="8 * x.size"),
 )
 """``run_sums(x, order, starts)``: for each start, the sum of the rows ``x[order]`` over its run, in order."""
 

@@ -59,7 +59,7 @@ ELEMENTWISE: set[str] = set()
 """The names of ops that compute each element from the elements of their inputs at the same place."""
 
 
-DIVISION, SERIES, LONG_SERIES = (Cost(computes=f"{n} * out.size") for n in (3, 10, 40))
+DIVISION, SERIES, LONG_SERIES = (Cost(computes=f"{n} * out.size") for n in (4, 15, 100))
 
 
 def elementwise(

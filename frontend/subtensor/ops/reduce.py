@@ -150,7 +150,7 @@ _cumsum = define(
     vjp=_cumsum_vjp,
     dims=_scan_dims,
     fresh=True,
-    cost=Cost(computes="5 * x.size"),
+    cost=Cost(computes="20 * x.size"),
 )
 
 
@@ -173,7 +173,7 @@ _cumprod = define(
     vjp=_cumprod_vjp,
     dims=_scan_dims,
     fresh=True,
-    cost=Cost(computes="5 * x.size"),
+    cost=Cost(computes="20 * x.size"),
 )
 
 
@@ -448,7 +448,7 @@ _logsumexp = define(
     expand=_logsumexp_expand,
     dims=_kept,
     fresh=True,
-    cost=Cost(computes="14 * x.size"),
+    cost=Cost(computes="25 * x.size"),
 )
 
 

@@ -56,7 +56,7 @@ softplus = elementwise(
     "softplus",
     lambda g, out, x: (g * sigmoid(x),),
     expand=lambda x: maximum(x, constant(0, dtype=x.dtype)) + log1p(exp(-abs(x))),
-    cost=Cost(computes="24 * out.size"),
+    cost=Cost(computes="40 * out.size"),
 )
 _float_unary(log2, "Elementwise logarithm to base 2.")
 _float_unary(log10, "Elementwise logarithm to base 10.")
@@ -75,7 +75,7 @@ logaddexp_op = elementwise(
     "logaddexp",
     lambda g, out, x, y: (g * exp(_away(x, out)), g * exp(_away(y, out))),
     expand=_logaddexp_expand,
-    cost=Cost(computes="28 * out.size"),
+    cost=Cost(computes="45 * out.size"),
 )
 
 

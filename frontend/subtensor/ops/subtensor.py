@@ -213,7 +213,7 @@ last_occurrence = define(
     expand=_last_occurrence_expand,
     dims=lambda axis, keys: (keys, axis),
     fresh=True,
-    cost=Cost(computes="100 * keys.size"),
+    cost=Cost(computes="500 * keys.size"),
 )
 """``last_occurrence(keys)``: for an int vector, whether no later element is equal."""
 
@@ -230,7 +230,7 @@ flatnonzero_op = define(
     infer=_flatnonzero_infer,
     vjp=lambda g, out, mask: [DISCONNECTED],
     fresh=True,
-    cost=Cost(computes="3 * mask.size"),
+    cost=Cost(computes="10 * mask.size"),
 )
 """Positions of the true elements of a bool vector, ascending."""
 

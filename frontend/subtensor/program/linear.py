@@ -388,11 +388,13 @@ def build(
     backend: str,
     *,
     states: Sequence[Variable] | None = None,
+    shared: Sequence[SharedVariable] = (),
 ) -> Program:
     """The program that computes `outputs` and commits `updates`, in the ops that a backend runs.
 
     states: for the body of a loop, those of the inputs that are states, whose next values are the first outputs;
-    outputs may then share memory with each other and with inputs.
+    outputs may then share memory with each other and with inputs. shared: variables that are the program's first ones,
+    whether or not it needs them.
     Raises MissingInputError for an input of the graph that is not among `inputs`, and Unsupported for an op that the
     backend cannot run.
     """
@@ -404,7 +406,8 @@ def build(
     order = builder.order()
     if states is not None:
         builder.give_up(states, results[: len(states)])
-    shared = tuple(dict.fromkeys([v for v in order if isinstance(v, SharedVariable)] + [s for s, _ in changed]))
+    needed = [v for v in order if isinstance(v, SharedVariable)] + [s for s, _ in changed]
+    shared = tuple(dict.fromkeys([*shared, *needed]))
     constants = tuple(v for v in order if isinstance(v, Constant))
     leaf_slots = [*builder.inputs, *shared, *constants]
     slots: dict[Variable, int] = {v: i for i, v in enumerate(leaf_slots)}

@@ -22,6 +22,7 @@ from subtensor.rewrites.shapes import (
     same_length,
     uniform,
 )
+from subtensor.rewrites.uses import Uses
 
 CANONICAL = ("canonical",)
 ELEMENTWISE = tuple(name for name, op in OPS.items() if op.dims is OPS["add"].dims)
@@ -401,9 +402,10 @@ def _known_length(node: Variable) -> Variable | None:
     return None if found is node or not cannot_fail(node.inputs[0]) else found
 
 
-@rule("length_of_nonzero", "length(flatnonzero(m)) = sum(m)", ["length"], tags=("masks",))
-def _length_of_nonzero(node: Variable) -> Variable | None:
+@rule("length_of_nonzero", "length(flatnonzero(m)) = sum(m)", ["length"], tags=("masks",), counted=True,
+      when="flatnonzero(m) is needed only for its length")  # fmt: skip
+def _length_of_nonzero(node: Variable, uses: Uses) -> Variable | None:
     source = node.inputs[0]
-    if source.op is None or source.op.name != "flatnonzero":
+    if source.op is None or source.op.name != "flatnonzero" or not uses.only_for_lengths(source):
         return None
     return OPS["sum"](call("cast", source.inputs[0], "int64"), axes=(0,))

@@ -63,7 +63,7 @@ class Work:
         return moved + self.computed * _OPERATION
 
 
-_BYTE, _OPERATION = 0.1, 0.25
+_BYTE, _OPERATION = 0.02, 0.05
 IDLE = Work()
 
 
@@ -201,8 +201,8 @@ def _write_work(node: Variable, *, overwrites: bool) -> Work:
     return work + Work(NOTHING if is_zeros(x) else base, base, base)
 
 
-_GATHER, _GATHER_ELEMENTS = 1, 6
-_ADD_AT, _PUT, _ONE_BY_ONE = 2, 1, 10
+_GATHER, _GATHER_ELEMENTS = 2, 30
+_ADD_AT, _PUT, _ONE_BY_ONE = 6, 3, 25
 
 
 def _whole_rows(index: Index) -> bool:
@@ -235,7 +235,7 @@ def _contraction_work(node: Variable) -> Work:
     return Work(size(_stored(a)) + size(_stored(b)), size(node), size(node), product)
 
 
-_PRODUCT = 0.3
+_PRODUCT = 0.6
 """Multiplying and adding, where several are done at a time."""
 
 

@@ -16,12 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from subtensor.errors import FunctionError, GraphError
 from subtensor.graph.nodes import Variable, rebuild, toposort_families
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.loop import families, is_loop, with_bodies
+from subtensor.rewrites.judge import Judge
 from subtensor.rewrites.trial import Attempt, Step, Trials
 from subtensor.rewrites.uses import Uses
 
@@ -155,10 +157,11 @@ def rewrite(
     selection: Selection,
     trace: list[Step] | None = None,
     commits: Sequence[SharedVariable | None] = (),
+    judge: Judge | None = None,
 ) -> list[Variable]:
     """`outputs` with the selected rules applied until none fits. Steps are appended to `trace`.
 
-    commits: for each of the last outputs the shared variable whose new value it is.
+    commits: for each of the last outputs the shared variable whose new value it is. judge: who decides what pays.
 
     A rule may wait for a node to be used only once, so a pass that changed something is followed by another, at most
     ``MOST_PASSES``.
@@ -167,18 +170,22 @@ def rewrite(
     result = list(outputs)
     targets = [*[None] * (len(result) - len(commits)), *commits]
     for stage in selection.stages():
-        result = _passes(result, stage, trace, targets)
+        result = _passes(result, stage, trace, targets, judge or Judge())
     return result
 
 
 def _passes(
-    outputs: list[Variable], selection: Selection, trace: list[Step] | None, targets: Sequence[SharedVariable | None]
+    outputs: list[Variable],
+    selection: Selection,
+    trace: list[Step] | None,
+    targets: Sequence[SharedVariable | None],
+    judge: Judge,
 ) -> list[Variable]:
     result = outputs
     for _ in range(MOST_PASSES):
         before = result
         result = _families(result, selection, trace)
-        result = _Pass(result, selection, trace, targets).run(result)
+        result = _Pass(result, selection, trace, targets, judge).run(result)
         if all(a is b for a, b in zip(before, result, strict=True)):
             break
     return result
@@ -197,6 +204,7 @@ class _Pass:
         selection: Selection,
         trace: list[Step] | None,
         targets: Sequence[SharedVariable | None],
+        judge: Judge,
     ) -> None:
         self.selection = selection
         self.trace = trace
@@ -204,7 +212,7 @@ class _Pass:
         self.new: dict[Variable, Variable] = {}
         self.depth: dict[Variable, int] = {}
         self.traced: set[Variable] = set()
-        self.trials = Trials(trace) if selection.priced else None
+        self.trials = Trials(judge, trace) if selection.priced else None
         self.trying: dict[Variable, Attempt] = {}
         self.stack: list[Variable] = []
 
@@ -249,7 +257,7 @@ class _Pass:
             attempt = None
             if trials is not None and (plain is not made or found[0].priced):
                 steps = 0 if self.trace is None else len(self.trace)
-                attempt = Attempt(made, plain, found[1], trials.began(made, len(self.new)), steps)
+                attempt = Attempt(made, plain, found[1], trials.began(made, len(self.new)), steps, trials.paid)
             self._replace(node, made, *found, attempt=attempt)
             return
         if trials is None or plain is made:
@@ -341,15 +349,17 @@ def _families(outputs: Sequence[Variable], selection: Selection, trace: list[Ste
     return [new[o] for o in outputs]
 
 
+def _body(roots: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
+    return _passes(roots, selection, trace, [None] * len(roots), Judge())  # its lengths are those of an iteration
+
+
 def _family(members: list[Variable], selection: Selection, trace: list[Step] | None) -> list[Variable]:
     """What takes the place of each member of a family."""
     head = members[0].op
     rules = [r for r in selection.rules if r.joint and head is not None and head.name in r.heads]
     result: list[Variable] | None
     for _ in range(MOST_STEPS):
-        members = with_bodies(
-            members, lambda roots: _passes(roots, selection, trace, [None] * len(roots)), selection.bodies
-        )
+        members = with_bodies(members, partial(_body, selection=selection, trace=trace), selection.bodies)
         if not all(m.op is not None and m.op.joint is not None for m in members):
             return members
         for r in rules:

@@ -109,7 +109,10 @@ def _reshape_increments(node: Variable) -> Variable | None:
     have, want = chain.type.shape, node.type.shape
     if not is_increments(chain) or not have or not want or None in have[1:] or None in want[1:]:
         return None
-    result = broadcast_to_dims(constant(0, dtype=chain.dtype), list(node.inputs[1:]))
+    dims = [d if n is None else constant(n) for d, n in zip(node.inputs[1:], want, strict=True)]  # one may be -1
+    if any(d.known is not None and int(d.known) < 0 for d in dims):
+        return None
+    result = broadcast_to_dims(constant(0, dtype=chain.dtype), dims)
     if result.type.shape != want:
         return None
     for w in increments(chain)[1]:

@@ -77,12 +77,22 @@ def told_by(node: Variable) -> dict[Atom, Polynomial]:
         have = have * length_polynomial(x, axis)
     for d in dims:
         want = want * polynomial(d)
-    for one, other in ((have, want), (want, have)):
-        if one.number is not None and one.number > 0 and len(other.terms) == 1 and len(other.atoms) == 1:
-            ((atoms, count),) = other.terms.items()
-            if len(atoms) == 1 and count > 0:
-                told[atoms[0]] = Polynomial.of(one.number / count)
+    left, right = _alone(have), _alone(want)
+    if left is not None and want.number is not None and want.number > 0:
+        told[left[0]] = want * (1 / left[1])
+    elif right is not None and have.number is not None and have.number > 0:
+        told[right[0]] = have * (1 / right[1])
+    elif left is not None and right is not None and left[0] is not right[0]:
+        told[left[0]] = Polynomial({(right[0],): right[1] / left[1]})
     return told
+
+
+def _alone(p: Polynomial) -> tuple[Atom, float] | None:
+    """The length of which a polynomial is a multiple, and the factor."""
+    if len(p.terms) != 1:
+        return None
+    ((atoms, factor),) = p.terms.items()
+    return (atoms[0], factor) if len(atoms) == 1 and factor > 0 else None
 
 
 def bounds(d: Atom) -> list[Polynomial]:
@@ -165,6 +175,19 @@ def value_of(d: Variable, shapes: Shapes, known: Mapping[Variable, int] | None =
 def values(shapes: Shapes, known: Mapping[Variable, int] | None = None) -> Callable[[Atom], float | None]:
     """What ``Polynomial.value`` takes, for the shapes of inputs and shared variables. known: other lengths."""
     return lambda d: value_of(d, shapes, known) if isinstance(d, Variable) else None
+
+
+def estimates(shapes: Shapes, known: Mapping[Variable, int] | None = None) -> Callable[[Atom], float | None]:
+    """As ``values``, and where these do not tell a length, the least that it surely is not more than."""
+
+    def estimate(d: Atom) -> float | None:
+        found = value_of(d, shapes, known) if isinstance(d, Variable) else None
+        if found is not None:
+            return found
+        within = [v for p in bounds(d) if (v := p.value(estimate)) is not None]
+        return min(within) if within else None
+
+    return estimate
 
 
 # --- words

@@ -6,24 +6,21 @@ are fewer increments than rows. So a node may have two forms for a while: the on
 one. Both are known until something is made of the node that carries no increments any more: there the prices of both
 are compared, from where they part (see ``costs``), and the cheaper one stays.
 
-Where the comparison depends on lengths that are not known, the form stays whose worst case is better: prices are taken
-with each length very small and very large, and the larger factor decides. A form that is 2 times as dear for many ids,
-and a table's length times cheaper for few, is the better one.
+Where the comparison depends on lengths that are not known, see ``judge``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import product
 
 from subtensor.graph.nodes import Variable, rebuild
-from subtensor.graph.polynomial import Atom, Order, Polynomial, total
+from subtensor.graph.polynomial import Polynomial, total
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.subtensor import get_op, is_write
-from subtensor.rewrites.costs import is_new, order, work_of
-from subtensor.rewrites.lengths import bounds, told_by
+from subtensor.rewrites.costs import is_new, work_of
+from subtensor.rewrites.judge import Judge
+from subtensor.rewrites.lengths import told_by
 from subtensor.rewrites.shapes import is_increments
 
 
@@ -41,6 +38,7 @@ class Attempt:
     """What a priced rule put in. made: for which node. plain: that node over plain inputs. simpler: what the rule gave.
 
     began: the place in the order of a pass from which on the two forms differ. steps: how many were traced before.
+    paid: how many nodes were paid for before.
     """
 
     made: Variable
@@ -48,17 +46,20 @@ class Attempt:
     simpler: Variable
     began: int
     steps: int
+    paid: int
 
 
 class Trials:
     """The nodes of a pass that are on trial, each with its plain form."""
 
-    def __init__(self, trace: list[Step] | None) -> None:
+    def __init__(self, judge: Judge, trace: list[Step] | None) -> None:
+        self._judge = judge
         self._trace = trace
         self._steps: dict[Variable, list[Step]] = {}
         self._plain: dict[Variable, tuple[Variable, int]] = {}
         self._since: dict[Variable, int] = {}
         self._settled: dict[Variable, Variable] = {}
+        self._paid: dict[Variable, None] = {}
 
     def enter(self, nodes: Sequence[Variable], place: int) -> None:
         """Note when nodes had their final form."""
@@ -98,6 +99,11 @@ class Trials:
                 places.append(self._since.get(_first_link(i), now))
         return min(places)
 
+    @property
+    def paid(self) -> int:
+        """How many nodes were paid for: what one decision needs is free for the next ones."""
+        return len(self._paid)
+
     def carries(self, made: Variable, plain: Variable, now: int) -> bool:
         """Whether a node increments what is on trial, and so is on trial itself."""
         if plain is made or not is_increments(made):
@@ -109,7 +115,7 @@ class Trials:
         """Whether what was put in stays, for good or on trial. Of what does not, no step stays either."""
         plain = attempt.plain
         trial = is_increments(final) and not is_increments(plain)
-        kept = trial or final is plain or is_increments(final) or self._pays(final, plain, attempt.began)
+        kept = trial or final is plain or is_increments(final) or self._pays(final, plain, attempt.began, attempt.paid)
         if self._trace is not None:
             steps = [s for i in attempt.made.inputs for s in self._steps.get(i, ())] + self._trace[attempt.steps :]
             del self._trace[attempt.steps :]
@@ -121,12 +127,19 @@ class Trials:
             self._plain.setdefault(final, (plain, attempt.began))
         return kept
 
-    def _pays(self, new: Variable, old: Variable, began: int) -> bool:
+    def _pays(self, new: Variable, old: Variable, began: int, paid: int | None = None) -> bool:
         left, right = self._walk(new, began), self._walk(old, began)
         if left is None or right is None:
             return True
         told = {d: p for n in (*left, *right) for i in n.inputs for d, p in told_by(i).items()}
-        return cheaper(price(left, right).bounded(told.get), price(right, left).bounded(told.get))
+        margin = 1.0 if _is_update(new) else _MARGIN
+        mine, others = price(left, right, self._paid), price(right, left, self._paid)
+        better = self._judge.prefers(mine, others, told, margin)
+        if not better and paid is not None:
+            for n in list(self._paid)[paid:]:  # what was decided within the form that is refused
+                del self._paid[n]
+        self._paid.update(left if better else right)
+        return better
 
     def _walk(self, node: Variable, began: int) -> dict[Variable, None] | None:
         """The nodes below one that were made since, itself included; None where there are very many."""
@@ -144,12 +157,25 @@ class Trials:
 
 
 _MOST = 3000
+_MARGIN = 6.0
+"""By how much the worst case of a form must be better than that of the form as written, but for writes into variables,
+of which no other copy is then made."""
 
 
-def price(nodes: dict[Variable, None], others: dict[Variable, None]) -> Polynomial:
-    """The price of the nodes that are not among others. What is written and then read is not written in place."""
+def _is_update(node: Variable) -> bool:
+    """Whether a node is writes into a shared variable."""
+    while is_write(node):
+        node = node.inputs[0]
+    return isinstance(node, SharedVariable)
+
+
+def price(nodes: dict[Variable, None], others: dict[Variable, None], paid: dict[Variable, None]) -> Polynomial:
+    """The price of the nodes that are not among others, and not paid for.
+
+    What is written and then read is not written in place.
+    """
     copied = {_first_link(n.inputs[0]) for n in nodes if n.op is get_op and is_write(n.inputs[0])}
-    return total(work_of(n, overwrites=_in_place(n, copied)).price for n in nodes if n not in others)
+    return total(work_of(n, overwrites=_in_place(n, copied)).price for n in nodes if n not in others and n not in paid)
 
 
 def _first_link(write: Variable) -> Variable:
@@ -166,53 +192,4 @@ def _in_place(node: Variable, copied: set[Variable]) -> bool:
     return is_write(base) or is_new(base) or (isinstance(base, SharedVariable) and node not in copied)
 
 
-def cheaper(new: Polynomial, old: Polynomial) -> bool:
-    """Whether a form of one price is better than the form as written, of another."""
-    found = order(new, old)
-    if found is not Order.DEPENDS:
-        return found is not Order.MORE
-    worst_new = worst_old = 1.0
-    for lengths in _extremes([*old.atoms, *new.atoms]):
-        a, b = new.value(lengths), old.value(lengths)
-        assert a is not None
-        assert b is not None
-        a, b = a + _CALL, b + _CALL
-        worst_new, worst_old = max(worst_new, a / b), max(worst_old, b / a)
-    return worst_new * _MARGIN < worst_old
-
-
-_CALL = 1.0
-"""Nothing takes no time at all."""
-_MARGIN = 1.5
-"""By how much the worst case of a new form must be better than that of the form as written."""
-_SMALL, _LARGE = 1.0, 2.0**20
-
-
-def _extremes(atoms: Sequence[Atom]) -> list[Callable[[Atom], float | None]]:
-    """Choices of lengths: each small or large, within its bounds; where there are many, most of them together."""
-    names = dict.fromkeys(atoms)
-    found = list(names)
-    while found:  # bounds have bounds
-        found = [a for name in found for p in bounds(name) for a in p.atoms if a not in names]
-        names.update(dict.fromkeys(found))
-    free_first = sorted(names, key=lambda name: bool(bounds(name)))
-    first, rest = free_first[:_APART], free_first[_APART:]
-    ends = (_SMALL, _LARGE)
-    choices: list[Callable[[Atom], float | None]] = []
-    for together in ends if rest else ends[:1]:
-        for apart in product(ends, repeat=len(first)):
-            chosen = {**dict.fromkeys(rest, together), **dict(zip(first, apart, strict=True))}
-            choices.append(partial(_within, chosen))
-    return choices
-
-
-def _within(chosen: Mapping[Atom, float], name: Atom) -> float | None:
-    """The length that was chosen, or what it surely is not more than."""
-    known = [p.value(partial(_within, chosen)) for p in bounds(name)]
-    return min([chosen[name], *(k for k in known if k is not None)])
-
-
-_APART = 3
-
-
-__all__ = ["Attempt", "Step", "Trials", "cheaper", "price"]
+__all__ = ["Attempt", "Step", "Trials", "price"]

@@ -19,6 +19,7 @@ from subtensor.ops.distinct import Runs, row_numbers, run_starts
 from subtensor.ops.shape import broadcast_to_dims, length, lengths, product, reshape
 from subtensor.ops.subtensor import flatnonzero_op, get_op, inc_op, is_write, set_op
 from subtensor.rewrites.axes import layout, rearranged, renumbered
+from subtensor.rewrites.conversions import distinct_write
 from subtensor.rewrites.distinct_rows import is_masked
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import index_inputs
@@ -145,7 +146,13 @@ def _meeting(write: Variable, read: Variable) -> Meeting | None:
     at = row_numbers(at, n)
     inputs[part.slot] = at
     return Meeting(
-        axis, row_numbers(reshape(ids, (-1,)), n), _rows(write, axis, ids), index, tuple(inputs), part.slot, at
+        axis,
+        row_numbers(ids if ids.ndim == 1 else reshape(ids, (-1,)), n),
+        _rows(write, axis, ids),
+        index,
+        tuple(inputs),
+        part.slot,
+        at,
     )
 
 
@@ -200,8 +207,8 @@ def _read_of_increments(node: Variable, uses: Uses) -> Variable | None:
     if m is None:
         return None
     runs = runs_of(m.written)
-    if runs is not None and is_masked(write):  # the first mention has it all
-        values, sums = runs.values, m.rows
+    if (runs is not None and is_masked(write)) or (_ascending(m.written) and distinct_write(write)):
+        values, sums = m.written, m.rows  # the first mention has it all
     else:
         runs = Runs.of(m.written)
         values, sums = runs.values, runs.sums(m.rows)
@@ -210,7 +217,7 @@ def _read_of_increments(node: Variable, uses: Uses) -> Variable | None:
         found = call("equal", call("concatenate", [values, _MINUS_ONE], 0)[places], m.at)
         places, sums = call("where", found, places, length(values, 0)), _padded(sums)
     else:
-        places = _found(values, m.at) if sums is m.rows else m.places(runs)
+        places = _found(values, m.at) if sums is m.rows or runs is None else m.places(runs)
     added = m.pick(sums, places)
     x = write.inputs[0]
     return added if is_zeros(x) else OPS["add"](_again(x, node), added)

@@ -384,7 +384,8 @@ def reshape_increments(d):
     x, (n, m) = _known_table(d)
     w = d.gradient(x)
     flat = st.inc_subtensor(st.zeros((n * m * 2,), d.dtype())[d.ids(n * m * 2)], 1.5)
-    return [w.reshape((n, m, 1)), flat.reshape((n, m * 2)), flat.reshape((n, m, 2)), w.reshape((n * m,))]
+    shapes = ((n, m, 1), (n * m,), (-1,), (n, -1), (-1, m, 1))
+    return [flat.reshape((n, m * 2)), flat.reshape((-1, m, 2)), *(w.reshape(s) for s in shapes)]
 
 
 @case
