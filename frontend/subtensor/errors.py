@@ -126,10 +126,6 @@ MANY = 1_000_000
 """Nodes that one call may make, where a number says how many: beyond, it was no number of parts that was meant."""
 
 
-class UntrainedRowsWarning(UserWarning):
-    """An optimizer was given some of the rows of a table that its cost reads, and will not train the others."""
-
-
 def counted(n: int, noun: str) -> str:
     """``3 axes``, ``1 axis``: a number with its noun."""
     plural = {"axis": "axes", "index": "indices"}.get(noun, noun + "s")

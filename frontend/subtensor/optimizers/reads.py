@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from subtensor.errors import UntrainedRowsWarning, warn
+from subtensor.errors import warn
 from subtensor.graph.indexing import At
 from subtensor.graph.nodes import DISCONNECTED, Constant, Variable, call, toposort
 from subtensor.graph.reverse import pullback
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.places import row_keys, subset_of
+
+
+class UntrainedRowsWarning(UserWarning):
+    """An optimizer was given some of the rows of a table that its cost reads, and will not train the others."""
 
 
 @dataclass(frozen=True)

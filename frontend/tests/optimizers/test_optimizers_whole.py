@@ -9,7 +9,8 @@ from optimizer_models import BACKENDS
 
 import subtensor as st
 from subtensor import optimizers
-from subtensor.errors import UntrainedRowsWarning, UpdateError
+from subtensor.errors import UpdateError
+from subtensor.optimizers.reads import UntrainedRowsWarning
 
 W = np.random.default_rng(0).normal(size=(7, 3))
 
@@ -35,7 +36,7 @@ COSTS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::subtensor.errors.UntrainedRowsWarning")
+@pytest.mark.filterwarnings("ignore::subtensor.optimizers.reads.UntrainedRowsWarning")
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kind", COSTS)
 def test_a_table_that_is_read_by_rows_is_its_rows(kind, backend):
