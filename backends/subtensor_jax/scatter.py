@@ -159,7 +159,7 @@ class Selection:
         if any(p.length != n for p, n in zip(self.parts, self.shape, strict=True) if isinstance(p, Span)):
             return None
         parts = [p for p in self.parts if not isinstance(p, Span)]
-        if not all(isinstance(p, np.ndarray | np.generic) for p in parts):
+        if len(parts) != len(self.indexed) or not all(isinstance(p, np.ndarray | np.generic) for p in parts):
             return None
         each = np.broadcast_arrays(*parts)
         places: np.ndarray[Any, Any] = np.ravel_multi_index(

@@ -78,6 +78,7 @@ UNARY_FLOAT = (
     "rint erf erfc erfcx erfinv ndtri gammaln digamma i0e i1e"
 )
 CASES = [
+    ("ifelse", lambda c, x: st.ifelse(c, x, -x), [np.array(False), np.arange(3.0)]),
     *((f"{n}-{d}", op(n), [a]) for n in UNARY_FLOAT.split() for d, a in floats.items()),
     *((f"{n}-{d}", op(n), [a]) for n in ("neg", "abs", "sign") for d, a in (floats | integers).items()),
     *((f"invert-{d}", op("invert"), [a]) for d, a in (integers | bools).items()),
