@@ -18,7 +18,7 @@ from jax import lax
 
 from subtensor.errors import Unsupported
 from subtensor.graph.types import INDEX
-from subtensor_jax import arithmetic
+from subtensor_jax import arithmetic, special
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like, spread
 from subtensor_jax.philox import random_bits, random_unit
 from subtensor_jax.runs import spread_rows
@@ -51,7 +51,7 @@ ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
     "gammaln": arithmetic.gammaln,
     "digamma": arithmetic.digamma,
     "polygamma": arithmetic.polygamma,
-    "erfcx": jax_special.erfcx,
+    "erfcx": special.erfcx,
     "ndtri": jax_special.ndtri,
     "gammainc": spread(lax.igamma),
     "gammaincc": spread(lax.igammac),
