@@ -57,7 +57,7 @@ row_numbers = define(
     expand=_row_numbers_expand,
     check=_row_numbers_check,
     dims=lambda axis, ids, n, of=None: (ids, axis),
-    cost=Cost(computes="30 * ids.size"),
+    cost=Cost(computes="75 * ids.size"),
 )
 """``row_numbers(ids, n, of=…)``: ids as int64 in ``[0, n)``, negative ones wrapped; raises BoundsError out of range, in
 which `of`, an ``Indexed``, is named."""
@@ -76,7 +76,7 @@ run_starts = define(
     vjp=lambda g, out, ordered: [DISCONNECTED],
     expand=_run_starts_expand,
     fresh=True,
-    cost=Cost(computes="30 * ordered.size"),
+    cost=Cost(computes="50 * ordered.size"),
 )
 """``run_starts(ordered)``: where the runs of equal elements of an ascending vector start; ascending, each run at least
 once, and no more often than it is long."""
