@@ -125,6 +125,25 @@ run_sums = define(
 """``run_sums(x, order, starts)``: for each start, the sum of the rows ``x[order]`` over its run, in order."""
 
 
+def _run_places_expand(order: Variable, starts: Variable) -> Variable:
+    run = _run_numbers(starts, order)
+    mentions = call("zeros_like", starts)[run[starts]].set(call("arange", length(starts, 0)))
+    return call("zeros_like", order)[order].set(mentions[run])
+
+
+run_places = define(
+    "run_places",
+    infer=lambda order, starts: order.type,
+    vjp=lambda g, out, order, starts: [DISCONNECTED, DISCONNECTED],
+    expand=_run_places_expand,
+    dims=lambda axis, order, starts: (order, axis),
+    fresh=True,
+    cost=Cost(computes="75 * order.size"),
+)
+"""``run_places(order, starts)``: for each place before sorting, where its run stands among `starts`; where a run stands
+there several times, any of its places."""
+
+
 def firsts(starts: Variable) -> Variable:
     """Whether a start is the first mention of its run: true exactly once for each run."""
     return _changes(starts)
@@ -187,6 +206,4 @@ class Runs:
     @property
     def places(self) -> Variable:
         """(B,): for each id, where its value stands in ``values``."""
-        run = _run_numbers(self.starts, self.order)
-        mentions = call("zeros_like", self.starts)[run[self.starts]].set(call("arange", length(self.starts, 0)))
-        return call("zeros_like", self.order)[self.order].set(mentions[run])
+        return run_places(self.order, self.starts)
