@@ -21,7 +21,7 @@ from subtensor.graph.types import INDEX
 from subtensor_jax import arithmetic, special
 from subtensor_jax.arithmetic import Array, broadcast, dtype_of, full_like, spread
 from subtensor_jax.philox import random_bits, random_unit
-from subtensor_jax.runs import spread_rows
+from subtensor_jax.runs import run_places, spread_rows
 
 ELEMENTWISE: Mapping[str, Callable[..., Array]] = {
     "neg": arithmetic.negate,
@@ -340,6 +340,7 @@ LOWERINGS: Mapping[str, Callable[..., Array]] = {
     "sort": sort,
     "searchsorted": searchsorted,
     "last_occurrence": last_occurrence,
+    "run_places": run_places,
     "spread_rows": spread_rows,
     "ifelse": ifelse,
     "transpose": transpose,

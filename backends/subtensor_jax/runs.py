@@ -63,6 +63,17 @@ def run_sums(x: Array, order: Array, starts: Array, *, strict: bool) -> Array:
     return sums if listed != n else sums.at[starts].get(mode="promise_in_bounds")
 
 
+def run_places(order: Array, starts: Array) -> Array:
+    """For each place before sorting, where its run stands among `starts`."""
+    n, wide = order.shape[0], dtype_of(INDEX)
+    if starts.shape[0] == n:  # listed once for each place of the order
+        numbers = lax.iota(wide, n)
+    else:
+        begun = lax.full((n,), 0, wide).at[starts].set(1, mode="promise_in_bounds")
+        numbers = lax.cumsum(begun) - 1
+    return lax.full((n,), 0, wide).at[order].set(numbers, unique_indices=True, mode="promise_in_bounds")
+
+
 def spread_rows(by_row: Array, like: Array) -> Array:
     """(S,) to (S, …)."""
     return broadcast(lax.expand_dims(by_row, range(1, like.ndim)), (by_row.shape[0], *like.shape[1:]))

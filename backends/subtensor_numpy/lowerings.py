@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from subtensor_numpy.philox import random_bits, random_unit, within
-from subtensor_numpy.runs import row_numbers, run_starts, run_sums, spread_rows
+from subtensor_numpy.runs import row_numbers, run_places, run_starts, run_sums, spread_rows
 from subtensor_numpy.scatter import check_range
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -360,6 +360,7 @@ LOWERINGS: Mapping[str, Callable[..., Any]] = {
     "last_occurrence": last_occurrence,
     "row_numbers": row_numbers,
     "run_starts": run_starts,
+    "run_places": run_places,
     "run_sums": run_sums,
     "spread_rows": spread_rows,
     "transpose": transpose,

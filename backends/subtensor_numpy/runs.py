@@ -78,6 +78,13 @@ def _runs_of(order: Array, ends: Array) -> Array:
     return runs
 
 
+def run_places(order: Array, starts: Array) -> Array:
+    """For each place before sorting, the number of its run."""
+    ends = np.empty(len(starts) + 1, np.int64)
+    ends[:-1], ends[-1] = starts, len(order)
+    return _runs_of(order, ends)
+
+
 def spread_rows(by_row: Array, like: Array) -> Array:
     """(S,) to (S, …): written out, for arithmetic with columns of stride 0 is three times slower."""
     shape = (len(by_row), *like.shape[1:])

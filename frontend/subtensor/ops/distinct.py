@@ -57,7 +57,7 @@ row_numbers = define(
     expand=_row_numbers_expand,
     check=_row_numbers_check,
     dims=lambda axis, ids, n, of=None: (ids, axis),
-    cost=Cost(computes="30 * ids.size"),
+    cost=Cost(computes="75 * ids.size"),
 )
 """``row_numbers(ids, n, of=…)``: ids as int64 in ``[0, n)``, negative ones wrapped; raises BoundsError out of range, in
 which `of`, an ``Indexed``, is named."""
@@ -76,7 +76,7 @@ run_starts = define(
     vjp=lambda g, out, ordered: [DISCONNECTED],
     expand=_run_starts_expand,
     fresh=True,
-    cost=Cost(computes="30 * ordered.size"),
+    cost=Cost(computes="50 * ordered.size"),
 )
 """``run_starts(ordered)``: where the runs of equal elements of an ascending vector start; ascending, each run at least
 once, and no more often than it is long."""
@@ -123,6 +123,25 @@ run_sums = define(
     cost=Cost(reads="x.size + order.size", computes="8 * x.size"),
 )
 """``run_sums(x, order, starts)``: for each start, the sum of the rows ``x[order]`` over its run, in order."""
+
+
+def _run_places_expand(order: Variable, starts: Variable) -> Variable:
+    run = _run_numbers(starts, order)
+    mentions = call("zeros_like", starts)[run[starts]].set(call("arange", length(starts, 0)))
+    return call("zeros_like", order)[order].set(mentions[run])
+
+
+run_places = define(
+    "run_places",
+    infer=lambda order, starts: order.type,
+    vjp=lambda g, out, order, starts: [DISCONNECTED, DISCONNECTED],
+    expand=_run_places_expand,
+    dims=lambda axis, order, starts: (order, axis),
+    fresh=True,
+    cost=Cost(computes="75 * order.size"),
+)
+"""``run_places(order, starts)``: for each place before sorting, where its run stands among `starts`; where a run stands
+there several times, any of its places."""
 
 
 def firsts(starts: Variable) -> Variable:
@@ -187,6 +206,4 @@ class Runs:
     @property
     def places(self) -> Variable:
         """(B,): for each id, where its value stands in ``values``."""
-        run = _run_numbers(self.starts, self.order)
-        mentions = call("zeros_like", self.starts)[run[self.starts]].set(call("arange", length(self.starts, 0)))
-        return call("zeros_like", self.order)[self.order].set(mentions[run])
+        return run_places(self.order, self.starts)

@@ -66,7 +66,7 @@ _matmul = define(
     vjp=_matmul_vjp,
     dims=_matmul_dims,
     fresh=True,
-    cost=Cost(computes="0.6 * out.size * a.shape[-1]"),  # multiplying and adding are one, several at a time
+    cost=Cost(computes="1.5 * out.size * a.shape[-1]"),  # multiplying and adding are one, several at a time
 )
 
 

@@ -50,7 +50,7 @@ def _softmax_vjp(g: Variable, out: Variable, x: Variable, axes: Axes) -> list[Co
     return [out * (g - _keep_sum(g * out, axes))]
 
 
-_COST = Cost(computes="30 * x.size")
+_COST = Cost(computes="60 * x.size")
 softmax_op = define(
     "softmax",
     infer=_same_type("softmax"),

@@ -30,7 +30,7 @@ def _spread(g: Variable, x: Variable, axes: tuple[int, ...]) -> Variable:
     return broadcast_to_dims(expand_dims(g, axes), lengths(x))
 
 
-_REDUCTION = Cost(computes="x.size")
+_REDUCTION = Cost(computes="15 * x.size")  # what lies apart is not added several at a time
 _sum = define(
     "sum",
     infer=lambda x, axes: _reduced(x, axes, x.type.dtype),
@@ -150,7 +150,7 @@ _cumsum = define(
     vjp=_cumsum_vjp,
     dims=_scan_dims,
     fresh=True,
-    cost=Cost(computes="20 * x.size"),
+    cost=Cost(computes="50 * x.size"),
 )
 
 
@@ -173,7 +173,7 @@ _cumprod = define(
     vjp=_cumprod_vjp,
     dims=_scan_dims,
     fresh=True,
-    cost=Cost(computes="20 * x.size"),
+    cost=Cost(computes="50 * x.size"),
 )
 
 
@@ -198,7 +198,7 @@ _sum_to = define(
     infer=_sum_to_infer,
     vjp=_sum_to_vjp,
     dims=lambda axis, g, *dims: dims[axis],
-    cost=Cost(reads="g.size", writes="out.size", allocates="out.size", computes="g.size"),
+    cost=Cost(reads="g.size", writes="out.size", allocates="out.size", computes="15 * g.size"),
 )
 """``sum_to(g, *dims)``: g summed over leading axes, and over those whose length is 1 in `dims` and not in g."""
 
@@ -448,7 +448,7 @@ _logsumexp = define(
     expand=_logsumexp_expand,
     dims=_kept,
     fresh=True,
-    cost=Cost(computes="25 * x.size"),
+    cost=Cost(computes="40 * x.size"),
 )
 
 

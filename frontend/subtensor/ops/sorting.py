@@ -26,7 +26,7 @@ def _sort_vjp(g: Variable, out: Variable, x: Variable, axis: int) -> list[Cotang
     return [call("put_along_axis", call("zeros_like", x), order, g, axis)]
 
 
-_SORTING = Cost(computes="400 * x.size")  # of a few thousand elements; the logarithm is taken as a number
+_SORTING = Cost(computes="800 * x.size")  # of a few thousand elements; the logarithm is taken as a number
 _sort = define("sort", infer=lambda x, axis: x.type, vjp=_sort_vjp, dims=_axis_dims, fresh=True, cost=_SORTING)
 _argsort = define(
     "argsort",
@@ -83,7 +83,7 @@ _searchsorted = define(
     vjp=lambda g, out, a, v, side: [ZERO, ZERO],
     dims=lambda axis, a, v, side: (v, axis),
     fresh=True,
-    cost=Cost(reads="v.size", computes="400 * v.size"),
+    cost=Cost(reads="v.size", computes="1000 * v.size"),
 )
 
 

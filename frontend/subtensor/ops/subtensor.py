@@ -213,7 +213,7 @@ last_occurrence = define(
     expand=_last_occurrence_expand,
     dims=lambda axis, keys: (keys, axis),
     fresh=True,
-    cost=Cost(computes="500 * keys.size"),
+    cost=Cost(computes="1000 * keys.size"),
 )
 """``last_occurrence(keys)``: for an int vector, whether no later element is equal."""
 

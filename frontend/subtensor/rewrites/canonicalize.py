@@ -70,8 +70,10 @@ def _times_one(node: Variable) -> Variable | None:
       when="N are the lengths of an elementwise expression of x")  # fmt: skip
 def _times_ones(node: Variable) -> Variable | None:
     for x, ones in (node.inputs, node.inputs[::-1]):
+        if ones.op is not _broadcast_to or x.ndim > ones.ndim:
+            continue
         scalar = uniform(ones)
-        if ones.op is not _broadcast_to or scalar is None or scalar.data != 1 or x.ndim > ones.ndim:
+        if scalar is None or scalar.data != 1:
             continue
         dims = ones.inputs[1:]
         own = zip(x.type.shape, dims[ones.ndim - x.ndim :], range(ones.ndim - x.ndim, ones.ndim), strict=True)

@@ -63,7 +63,9 @@ class Work:
         return moved + self.computed * _OPERATION
 
 
-_BYTE, _OPERATION = 0.02, 0.05
+_BYTE, _OPERATION = 0.007, 0.02
+CALL = 2500.0
+"""What an op takes whatever it does, in the same unit as a price."""
 IDLE = Work()
 
 
@@ -201,8 +203,8 @@ def _write_work(node: Variable, *, overwrites: bool) -> Work:
     return work + Work(NOTHING if is_zeros(x) else base, base, base)
 
 
-_GATHER, _GATHER_ELEMENTS = 2, 30
-_ADD_AT, _PUT, _ONE_BY_ONE = 6, 3, 25
+_GATHER, _GATHER_ELEMENTS = 2, 75
+_ADD_AT, _PUT, _ONE_BY_ONE = 6, 3, 80
 
 
 def _whole_rows(index: Index) -> bool:
@@ -235,7 +237,7 @@ def _contraction_work(node: Variable) -> Work:
     return Work(size(_stored(a)) + size(_stored(b)), size(node), size(node), product)
 
 
-_PRODUCT = 0.6
+_PRODUCT = 1.5
 """Multiplying and adding, where several are done at a time."""
 
 
@@ -321,6 +323,7 @@ def table_size(x: Variable, tables: Iterable[SharedVariable]) -> SharedVariable 
 
 
 __all__ = [
+    "CALL",
     "IDLE",
     "NOTHING",
     "Order",

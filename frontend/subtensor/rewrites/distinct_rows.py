@@ -276,14 +276,12 @@ def _sum_of_increments(node: Variable) -> Variable | None:
             index, _ = renumbered([At(0), *([FULL] * len(kept))], [ids])
             total = inc_op(total, OPS["sum"](y, axes=tuple(shifted)) if shifted else y, ids, index=index)
             continue
-        part = OPS["sum"](_checked(y, chain, ids), axes=(*range(ids.ndim), *shifted))
+        part = OPS["add"](OPS["sum"](y, axes=(*range(ids.ndim), *shifted)), _nothing(y.dtype, chain, ids))
         total = part if total is None else OPS["add"](total, part)
     return total
 
 
-def _checked(y: Variable, chain: Variable, ids: Variable) -> Variable:
-    """y, which fails where an id lies outside the rows of `chain`: zeros are read there."""
-    zeros = broadcast_to_dims(constant(0, dtype=y.dtype), [length(chain, 0)])
-    read = get_op(zeros, ids, index=Index((At(0),)))
-    wide = call("expand_dims", read, tuple(range(ids.ndim, y.ndim))) if y.ndim > ids.ndim else read
-    return OPS["add"](y, wide)
+def _nothing(dtype: str, chain: Variable, ids: Variable) -> Variable:
+    """0, which fails where an id lies outside the rows of `chain`: zeros are read there."""
+    zeros = broadcast_to_dims(constant(0, dtype=dtype), [length(chain, 0)])
+    return OPS["sum"](get_op(zeros, ids, index=Index((At(0),))), axes=tuple(range(ids.ndim)))

@@ -27,6 +27,14 @@ until none fits. In the equations `x[i]` is a read, `set(x, y, i)` and `inc(x, y
 parameters such as axes, and *surely* means: proved from static shapes and from the graph. Rules that are *tried last*
 wait until no other fits: they make what is cheapest to run, which no other rule looks for.
 
+Rules that are *priced* are applied only where that pays. Increments that are carried towards a table pay where they end
+in a write, a read or a sum; where all of the result is needed, as of `segment_sum(x, ids, n) @ w`, they pay only where
+there are fewer of them than rows. So both forms of a node are known until it is clear what it is used for, and the
+cheaper one stays. What each op reads, writes, allocates and computes is known as a formula in lengths, and two forms
+are compared for every choice of lengths. Where it depends on lengths that are known only at a call, the function is
+built in the form whose worst case is better, and a call for whose lengths another form is cheaper by more than a
+seventh gets that form, which is built then and kept. `fn.program`, `fn.explain()` and `fn.draw()` show what ran last.
+
 What a rule keeps:
 
 - `value`: every element, bit for bit.
@@ -38,14 +46,16 @@ What a rule keeps:
 No rule removes an error of the form as written, or changes its text: errors are worded from the graph as written.
 
 `function(..., rewrites=False)` switches all rules off; `rewrites=["-stabilize", "-lift"]` leaves out what keeps that,
-or carries that tag or name; `rewrites=["rows"]` uses those only. `fn.explain(rewrites=True)` lists what was applied,
-and `fn.draw(stage="both")` shows the graph before and after.
+or carries that tag or name; `rewrites=["rows"]` uses those only. `rewrites="unpriced"` applies all wherever they fit,
+also where that costs more: for tests, and to see what a price decided. `fn.explain(rewrites=True)` lists what was
+applied, and `fn.draw(stage="both")` shows the graph before and after.
 
 Each rule is tested by `test_rewrites.py` in `frontend/tests/rewrites/`, under the rule's name: it alone on, against all
 rules off, over dtypes, empty shapes, repeated, negative and bad indices, NaN and infinities, on graphs of the rule's
 own pattern. `test_rewrites_programs.py` does the same for random whole programs, `test_rewrites_rows.py` for spellings
 of a row update, and `test_rewrites_stable.py` for stable forms on large operands. Sub-graphs, such as the rows of a
-Jacobian, are rewritten by the same rules.
+Jacobian, are rewritten by the same rules. `test_prices.py` tries on random programs that the modelled cost never rises,
+and where rules must not be applied; `bench_costs.py` holds the model against measurement.
 """
 
 _TAIL = """## What is left as written, and why
@@ -59,9 +69,10 @@ _TAIL = """## What is left as written, and why
   optimizers keep state by row.
 - **Nonlinear functions of a gradient** by elements, `clip(g, -1, 1)`, `tanh(g)`, `sign(g)`, and norms, `sum(g * g)`
   over all axes or within rows, act on the sums over distinct rows. What the rules do not follow: functions along an
-  axis, such as `cumsum` or `max`; gradients by other indices than rows; tables of fewer than 64 rows; and a state
-  that is read where it has just been written by distinct rows, as Adagrad spelled on whole tables would:
-  `optimizers.adagrad` on rows does it.
+  axis, such as `cumsum` or `max`; gradients by other indices than rows; and tables of fewer than 64 rows.
+- **A write at `unique(ids)` of signed ids** is an increment and no set: -1 and the last row are one position. It is a
+  set for unsigned ids, and for ids that are known not to be negative.
+- **A read of what was written by several index arrays at once**, `x[i, j].inc(y)[k, l]`: the written tensor is made.
 """
 
 
@@ -82,7 +93,8 @@ def markdown() -> str:
 
 def _row(r: Rewrite) -> str:
     equation = r.equation.replace("|", "\\|")
-    return f"| `{r.name}` | `{equation}` | {r.when or 'always'} | {r.keeps} |"
+    when = "; ".join(filter(None, (r.when, "priced" if r.priced else ""))) or "always"
+    return f"| `{r.name}` | `{equation}` | {when} | {r.keeps} |"
 
 
 if __name__ == "__main__":

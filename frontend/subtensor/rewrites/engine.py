@@ -14,9 +14,10 @@ it is used for, and is kept where it costs less than what it replaced.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from subtensor.errors import FunctionError, GraphError
@@ -185,10 +186,31 @@ def _passes(
     for _ in range(MOST_PASSES):
         before = result
         result = _families(result, selection, trace)
-        result = _Pass(result, selection, trace, targets, judge).run(result)
+        result = _pass(result, selection, trace, targets, judge)
         if all(a is b for a, b in zip(before, result, strict=True)):
             break
     return result
+
+
+def _pass(
+    outputs: list[Variable],
+    selection: Selection,
+    trace: list[Step] | None,
+    targets: Sequence[SharedVariable | None],
+    judge: Judge,
+) -> list[Variable]:
+    """One pass; a second time where the first one refused what it then had to compute nevertheless."""
+    steps = 0 if trace is None else len(trace)
+    asked = len(judge.asked)
+    first = _Pass(outputs, selection, trace, targets, judge)
+    result = first.run(outputs)
+    there = {} if first.trials is None else first.trials.regretted(result)
+    if not there:
+        return result
+    del judge.asked[asked:]
+    if trace is not None:
+        del trace[steps:]
+    return _Pass(outputs, selection, trace, targets, judge, there).run(outputs)
 
 
 class _Pass:
@@ -205,6 +227,7 @@ class _Pass:
         trace: list[Step] | None,
         targets: Sequence[SharedVariable | None],
         judge: Judge,
+        there: Mapping[Variable, None] = MappingProxyType({}),
     ) -> None:
         self.selection = selection
         self.trace = trace
@@ -212,7 +235,7 @@ class _Pass:
         self.new: dict[Variable, Variable] = {}
         self.depth: dict[Variable, int] = {}
         self.traced: set[Variable] = set()
-        self.trials = Trials(judge, trace) if selection.priced else None
+        self.trials = Trials(judge, trace, there) if selection.priced else None
         self.trying: dict[Variable, Attempt] = {}
         self.stack: list[Variable] = []
 
@@ -276,7 +299,7 @@ class _Pass:
     def _finish(self, node: Variable, made: Variable, final: Variable) -> None:
         new = self.new
         if self.trials is not None:
-            self.trials.enter((node, made, final), len(new))
+            self.trials.enter((node,) if node is final else (node, made, final), len(new))
         new[node] = new[made] = new[final] = final
 
     def _replace(

@@ -65,11 +65,14 @@ class Judge:
         new: Polynomial,
         old: Polynomial,
         told: Mapping[Atom, Polynomial] = _NOTHING,
-        margin: float = 6.0,
+        margin: float = 1.0,
+        *,
+        noted: bool = True,
     ) -> bool:
         """Whether a form of one price is better than the form as written, of another.
 
-        told: lengths that are known. margin: by how much the worst case must be better, where it depends.
+        told: lengths that are known. margin: by how much the worst case must be better, where it depends. noted:
+        whether that is noted.
         """
         asking: set[Atom] = set()
 
@@ -88,7 +91,7 @@ class Judge:
             return found is not Order.MORE
         better = self._depends(new, old, told, margin)
         question = Question(new, old) if better else Question(old, new)
-        if question.may_be_wrong(told):
+        if noted and question.may_be_wrong(told):
             self.asked.append(question)
         return better
 

@@ -11,14 +11,14 @@ Where the comparison depends on lengths that are not known, see ``judge``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from subtensor.graph.nodes import Variable, rebuild
-from subtensor.graph.polynomial import Polynomial, total
+from subtensor.graph.nodes import Variable, rebuild, toposort
+from subtensor.graph.polynomial import Atom, Polynomial, total
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.subtensor import get_op, is_write
-from subtensor.rewrites.costs import is_new, work_of
+from subtensor.rewrites.costs import CALL, IDLE, is_new, work_of
 from subtensor.rewrites.judge import Judge
 from subtensor.rewrites.lengths import told_by
 from subtensor.rewrites.shapes import is_increments
@@ -49,17 +49,36 @@ class Attempt:
     paid: int
 
 
-class Trials:
-    """The nodes of a pass that are on trial, each with its plain form."""
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """A form, the nodes of it and of the plain form from where they part, and lengths that are known there."""
 
-    def __init__(self, judge: Judge, trace: list[Step] | None) -> None:
+    new: Variable
+    left: Mapping[Variable, None]
+    right: Mapping[Variable, None]
+    told: Mapping[Atom, Polynomial]
+
+    def prefers_new(self, judge: Judge, paid: Mapping[Variable, None], *, noted: bool = True) -> bool:
+        """Whether the form is the better one, where some nodes are there anyway."""
+        margin, call = (_MARGIN if is_write(self.new) else 1.0), _CALL
+        if _is_update(self.new) or any(_is_update(n) for n in self.right if n not in self.left):
+            margin, call = 1.0, 0.0
+        mine, other = price(self.left, self.right, paid, call), price(self.right, self.left, paid, call)
+        return judge.prefers(mine, other, self.told, margin, noted=noted)
+
+
+class Trials:
+    """The nodes of a pass that are on trial, each with its plain form. there: nodes that are needed in any case."""
+
+    def __init__(self, judge: Judge, trace: list[Step] | None, there: Mapping[Variable, None]) -> None:
         self._judge = judge
+        self._decisions: list[_Decision] = []
         self._trace = trace
         self._steps: dict[Variable, list[Step]] = {}
         self._plain: dict[Variable, tuple[Variable, int]] = {}
         self._since: dict[Variable, int] = {}
         self._settled: dict[Variable, Variable] = {}
-        self._paid: dict[Variable, None] = {}
+        self._paid: dict[Variable, None] = dict(there)
 
     def enter(self, nodes: Sequence[Variable], place: int) -> None:
         """Note when nodes had their final form."""
@@ -68,7 +87,7 @@ class Trials:
 
     def plain(self, node: Variable) -> Variable:
         """A node over the plain forms of its inputs."""
-        if not any(i in self._plain for i in node.inputs):
+        if not self._plain or not any(i in self._plain for i in node.inputs):
             return node
         return rebuild(node, [self._plain[i][0] if i in self._plain else i for i in node.inputs])
 
@@ -132,14 +151,26 @@ class Trials:
         if left is None or right is None:
             return True
         told = {d: p for n in (*left, *right) for i in n.inputs for d, p in told_by(i).items()}
-        margin = 1.0 if _is_update(new) else _MARGIN
-        mine, others = price(left, right, self._paid), price(right, left, self._paid)
-        better = self._judge.prefers(mine, others, told, margin)
+        decision = _Decision(new, left, right, told)
+        better = decision.prefers_new(self._judge, self._paid)
         if not better and paid is not None:
             for n in list(self._paid)[paid:]:  # what was decided within the form that is refused
                 del self._paid[n]
+        if better:
+            self._decisions.append(decision)
         self._paid.update(left if better else right)
         return better
+
+    def regretted(self, outputs: Sequence[Variable]) -> dict[Variable, None]:
+        """What of plain forms that were refused others need nevertheless, where that changes a decision."""
+        refused = [d for d in self._decisions if d.right]
+        if not refused:
+            return {}
+        there = dict.fromkeys(toposort(outputs))
+        again = [d for d in refused if any(n in there for n in d.right if n not in d.left)]
+        if all(d.prefers_new(self._judge, there, noted=False) for d in again):
+            return {}
+        return {n: None for d in again for n in d.right if n in there}
 
     def _walk(self, node: Variable, began: int) -> dict[Variable, None] | None:
         """The nodes below one that were made since, itself included; None where there are very many."""
@@ -158,8 +189,10 @@ class Trials:
 
 _MOST = 3000
 _MARGIN = 6.0
-"""By how much the worst case of a form must be better than that of the form as written, but for writes into variables,
-of which no other copy is then made."""
+"""By how much the worst case of a form must be better where all of the result is made in either case, so that not much
+is gained. Where a variable would be copied or can be written in place, calls are not counted, however small it is."""
+_CALL = CALL / 2
+"""What a call counts here: where tables are so small that calls decide, rows have the benefit of the doubt."""
 
 
 def _is_update(node: Variable) -> bool:
@@ -169,13 +202,16 @@ def _is_update(node: Variable) -> bool:
     return isinstance(node, SharedVariable)
 
 
-def price(nodes: dict[Variable, None], others: dict[Variable, None], paid: dict[Variable, None]) -> Polynomial:
-    """The price of the nodes that are not among others, and not paid for.
+def price(
+    nodes: Mapping[Variable, None], others: Mapping[Variable, None], paid: Mapping[Variable, None], call: float
+) -> Polynomial:
+    """The price of the nodes that are not among others, and not paid for. call: what each takes whatever it does.
 
     What is written and then read is not written in place.
     """
     copied = {_first_link(n.inputs[0]) for n in nodes if n.op is get_op and is_write(n.inputs[0])}
-    return total(work_of(n, overwrites=_in_place(n, copied)).price for n in nodes if n not in others and n not in paid)
+    works = [work_of(n, overwrites=_in_place(n, copied)) for n in nodes if n not in others and n not in paid]
+    return total(w.price for w in works) + call * sum(w is not IDLE for w in works)
 
 
 def _first_link(write: Variable) -> Variable:

@@ -5,7 +5,7 @@ import pytest
 
 import subtensor as st
 
-V, D = 100, 4
+V, D = 10_000, 4
 RNG = np.random.default_rng(0)
 START = RNG.standard_normal((V, D))
 IDS, MORE, WIDE = np.array([1, 1, 3, -1]), np.array([0, 1]), np.array([[1, 2], [2, 2]])

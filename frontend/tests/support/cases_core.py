@@ -22,6 +22,12 @@ def _runs(x: Any, ids: Any) -> tuple[Any, ...]:
     return (st.set_subtensor(st.zeros_like(st.as_tensor(x))[runs.values], runs.sums(st.as_tensor(x))),)
 
 
+def _places(ids: Any) -> tuple[Any, ...]:
+    """The ids, read among the distinct ones."""
+    runs = distinct.Runs.of(st.as_tensor(ids))
+    return (runs.values[runs.places],)
+
+
 def _runs_oracle(x: Any, ids: Any) -> tuple[Any, ...]:
     out = np.zeros_like(x)
     np.add.at(out, ids, x)
@@ -38,6 +44,8 @@ def cases() -> Iterator[Case]:
     )
     yield Case("run_sums", (x, ids), _runs_oracle, function=_runs, grad=True, ulps=2)
     yield Case("run_sums", (np.zeros((0, 2)), np.zeros(0, int)), _runs_oracle, function=_runs, grad=True)
+    for each in (ids, np.zeros(0, int), np.array([5, 5, 5]), np.array([7, -1, 3, -1, 7])):
+        yield Case("run_places", (each,), lambda i: (i,), function=_places)
     yield Case(
         "spread_rows",
         (np.array([1.5, -2.0]), np.ones((2, 3, 2))),
