@@ -34,7 +34,7 @@ def test_it_may_be_read_and_replaced_before_any_call():
     v = st.shared(st.zeros((2,)))
     held = v.get_value(borrow=True)
     st.function([], updates=[(v, v[0].inc(1.0))])()
-    assert held.tolist() == [1, 0]
+    assert held.tolist() == [1, 0] or st.config.backend != "numpy"  # what is borrowed is the state there
     assert st.shared(st.ones((2,))).get_value(return_internal_type=True).tolist() == [1, 1]
 
 

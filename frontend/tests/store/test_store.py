@@ -15,6 +15,8 @@ from kill_store import Model, differences, kill_in_a_loop
 import subtensor as st
 from subtensor.store import files, journal
 
+pytestmark = pytest.mark.numpy_only("a store lies in files, which only backends over NumPy arrays write")
+
 
 def model(store=None, rows=6, shape=None):
     t, i = st.shared(np.ones((rows, 2), "float32"), name="t", shape=shape), st.lvector("i")
