@@ -25,6 +25,7 @@ NOT_DIFFERENTIATED = {
         "random_unit",
         "right_shift",
         "rint",
+        "run_places",
         "run_starts",
         "searchsorted",
         "sign",
