@@ -77,7 +77,7 @@ def looped(i: Instruction, inner: Binding, around: Surroundings) -> list[Array]:
     values: Sequence[Array]
     lasts: Sequence[Array]
     if how.independent and not how.states and known and steps:
-        values = _side_by_side(step, sequences, around)
+        values = _side_by_side(step, steps, sequences, around)
         lasts = [v[0 if how.reverse else -1] for v in values]
     elif known and limit is None and not how.stops:
         states, values, lasts = _scanned(how, step, steps, sequences, initial, around)
@@ -116,12 +116,12 @@ def _steps(i: Instruction, sequences: Sequence[Array], around: Surroundings) -> 
     return steps
 
 
-def _side_by_side(step: Step, sequences: Sequence[Array], around: Surroundings) -> tuple[Array, ...]:
+def _side_by_side(step: Step, steps: int, sequences: Sequence[Array], around: Surroundings) -> tuple[Array, ...]:
     def one(*elements: Array) -> tuple[tuple[Array, ...], Array | None]:
         made = step(elements, ())
         return made.values, made.ok
 
-    values, ok = jax.vmap(one)(*sequences)
+    values, ok = jax.vmap(one, axis_size=steps)(*sequences)
     if ok is not None:
         around.require(ok.all())
     return values
