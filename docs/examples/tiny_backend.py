@@ -132,7 +132,7 @@ LOWERINGS: dict[str, Lowering] = {
     "argmin": np.argmin,
     "cumsum": np.cumsum,
     "cumprod": np.cumprod,
-    "sort": np.sort,
+    "sort": lambda x, axis: np.sort(x, axis, kind="stable"),
     "argsort": lambda x, axis: np.argsort(x, axis, kind="stable"),
     "searchsorted": np.searchsorted,
     "flatnonzero": np.flatnonzero,
