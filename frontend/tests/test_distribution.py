@@ -13,6 +13,7 @@ PACKAGES = [
     ROOT / "frontend" / "subtensor",
     ROOT / "backends" / "subtensor_numpy",
     ROOT / "backends" / "subtensor_jax",
+    ROOT / "backends" / "subtensor_numba",
     ROOT / "conformance" / "subtensor_conformance",
 ]
 
@@ -77,7 +78,7 @@ def test_entry_points(metadata, contents):
             "subtensor": "subtensor.__main__:main",
             "subtensor-conformance": "subtensor_conformance.__main__:main",
         },
-        "subtensor.backends": {"numpy": "subtensor_numpy", "jax": "subtensor_jax"},
+        "subtensor.backends": {"numpy": "subtensor_numpy", "jax": "subtensor_jax", "numba": "subtensor_numba"},
     }
     for target in [target for group in points.sections() for target in points[group].values()]:
         path = target.split(":")[0].replace(".", "/")

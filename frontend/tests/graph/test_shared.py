@@ -12,6 +12,9 @@ from subtensor.errors import DTypeError, ShapeError
 A = np.arange(6.0).reshape(2, 3)
 
 
+in_place = pytest.mark.numpy_only("memory that is handed over is written in place by backends over NumPy arrays")
+
+
 def test_values_are_copied_in_and_out():
     given = A.copy()
     t = st.shared(given, name="t")
@@ -88,6 +91,7 @@ def test_what_must_be_converted_is_copied_whatever_borrow_says():
     np.testing.assert_array_equal(s.get_value(), A)
 
 
+@in_place
 def test_an_array_that_is_handed_over_is_the_state():
     given, more = A.copy(), A.copy()
     t = st.shared(given, borrow=True)
@@ -115,6 +119,7 @@ def mapped(folder, value):
     return array
 
 
+@in_place
 def test_a_mapped_file_is_written_through_rows_and_whole(tmp_path):
     array = mapped(tmp_path, A)
     t, u = st.shared(array, borrow=True), st.shared(A + 5)
@@ -136,6 +141,7 @@ def test_a_mapped_file_is_written_through_rows_and_whole(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "t.npy", mmap_mode="r"), A)
 
 
+@in_place
 def test_two_mapped_files_exchange_their_values(tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
     for folder in folders:
@@ -146,6 +152,7 @@ def test_two_mapped_files_exchange_their_values(tmp_path):
         np.testing.assert_array_equal(np.load(folder / "t.npy", mmap_mode="r"), A * k)
 
 
+@in_place
 def test_a_mapped_file_keeps_its_shape(tmp_path):
     t = st.shared(mapped(tmp_path, A), borrow=True, shape=(None, 3), name="t")
     with pytest.raises(st.StoreError, match=r"the file .*t\.npy and has shape \(2, 3\), got a value of shape \(4, 3\)"):
@@ -156,6 +163,7 @@ def test_a_mapped_file_keeps_its_shape(tmp_path):
     np.testing.assert_array_equal(t.get_value(), A)
 
 
+@in_place
 def test_shared_memory_is_written_through():
     room = bytearray(A.nbytes)
     array = np.frombuffer(room).reshape(A.shape)
@@ -165,6 +173,7 @@ def test_shared_memory_is_written_through():
     np.testing.assert_array_equal(np.frombuffer(room).reshape(A.shape), A * 2)
 
 
+@in_place
 def test_a_mapped_file_does_not_go_to_a_backend_that_cannot_write_there(tmp_path):
     pytest.importorskip("jax")
     t = st.shared(mapped(tmp_path, A), borrow=True, name="t")
