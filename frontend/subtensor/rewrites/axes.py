@@ -32,6 +32,20 @@ def renumbered(parts: Sequence[Part], inputs: Inputs) -> tuple[Index, list[Varia
     return Index(new), used
 
 
+def taken_by(part: Slice, positions: range) -> range:
+    """The positions that a slice with known bounds takes from a range of them."""
+    start, stop, step = (b for b in (part.start, part.stop, part.step) if not isinstance(b, Ref))
+    return positions[slice(start, stop, step)]
+
+
+def slice_of(positions: range) -> Slice:
+    """The slice that selects a range of non-negative positions."""
+    if not positions:
+        return Slice(0, 0)
+    stop = positions[-1] + (1 if positions.step > 0 else -1)
+    return Slice(positions[0], stop if stop >= 0 else None, None if positions.step == 1 else positions.step)
+
+
 def layout(index: Index, inputs: Inputs, names: Sequence[int] | None = None) -> list[Label]:
     """What each axis of ``x[index]`` is: ``("b", k)``, the k-th of the index arrays' block, or ``("s", axis)``.
 

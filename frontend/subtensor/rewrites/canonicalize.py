@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from subtensor.graph.indexing import FULL, At, Part, Ref
 from subtensor.graph.nodes import OPS, Constant, Variable, call, constant_node
 from subtensor.graph.types import is_discrete, is_float
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
+from subtensor.ops.subtensor import get_op
+from subtensor.rewrites.axes import Inputs, renumbered, taken_by
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import cannot_fail, is_nonnegative, never_minus_zero
 from subtensor.rewrites.patterns import P, equation, letters
@@ -36,10 +39,29 @@ equation("add_negated", x + (-y), x - y, tags=CANONICAL)
 equation("subtract_negated", x - (-y), x + y, tags=CANONICAL)
 
 
-@rule("full_slice", "x[:] = x", ["subtensor"], tags=CANONICAL)
+@rule("full_slice", "x[:] = x", ["subtensor"], tags=CANONICAL, when="also x[0:n] of an axis of length n")
 def _full_slice(node: Variable) -> Variable | None:
-    parts = node.params["index"].parts
-    return node.inputs[0] if all(not hasattr(p, "slot") and p.is_full for p in parts) else None
+    x, *inputs = node.inputs
+    given = node.params["index"].parts
+    parts = [FULL if _takes_all(p, x, axis, inputs) else p for axis, p in enumerate(given)]
+    if all(p == FULL for p in parts):
+        return x
+    if tuple(parts) == given:
+        return None
+    index, used = renumbered(parts, inputs)
+    return get_op(x, *used, index=index)
+
+
+def _takes_all(part: Part, x: Variable, axis: int, inputs: Inputs) -> bool:
+    """Whether a part of an index is a slice that takes a whole axis, as it is."""
+    if isinstance(part, At):
+        return False
+    n = x.type.shape[axis]
+    if not part.refs:
+        return part.is_full or (n is not None and taken_by(part, range(n)) == range(n))
+    stop = part.stop
+    forward = part.start in (None, 0) and part.step in (None, 1)
+    return forward and isinstance(stop, Ref) and inputs[stop.slot] is length(x, axis)
 
 
 @rule("identities", "f(x) = x", ["disconnected_grad", "zero_grad", "grad_clip", "grad_scale", "virtual_axis",
@@ -395,6 +417,14 @@ def _sum_of_one(node: Variable) -> Variable | None:
 def _where_same(node: Variable) -> Variable | None:
     c, a, b = node.inputs
     return a if a is b and fits_within(c, a) and cannot_fail(c) else None
+
+
+@rule("equal_same", "x == x = True", ["equal"], tags=CANONICAL, when="x is of integers or booleans, and cannot fail")
+def _equal_same(node: Variable) -> Variable | None:
+    x, y = node.inputs
+    if x is not y or not is_discrete(x.dtype) or not cannot_fail(x):
+        return None
+    return broadcast_to_dims(constant_node(np.asarray(True)), lengths(x))
 
 
 @rule("known_length", "length(f(x, y), A) = length(x, A')", ["length"], tags=CANONICAL,

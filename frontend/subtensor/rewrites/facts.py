@@ -325,6 +325,10 @@ def in_range(ids: Variable, x: Variable, axis: int) -> bool:
 
 
 def _at_most(stop: Variable, x: Variable, axis: int) -> bool:
+    if stop.op is OPS["minimum"]:
+        return any(_at_most(o, x, axis) for o in stop.inputs)
+    if stop.op is OPS["maximum"] and any(o.known == 0 for o in stop.inputs):  # a range to less than 0 is empty
+        return all(o.known == 0 or _at_most(o, x, axis) for o in stop.inputs)
     n, known = x.type.shape[axis], constant_value(stop)
     if known is not None and n is not None:
         return int(known) <= n
@@ -369,14 +373,14 @@ def disjoint(a: Variable, b: Variable, x: Variable) -> bool:
     for axis, n in enumerate(x.type.shape):
         if n is None:
             continue
-        one, two = (_touched(i.parts[axis], index_inputs(node), n) for i, node in ((left, a), (right, b)))
+        one, two = (places(i.parts[axis], index_inputs(node), n) for i, node in ((left, a), (right, b)))
         if one is not None and two is not None and not np.intersect1d(one, two).size:
             return True
     return False
 
 
-def _touched(part: Slice | At, inputs: Inputs, n: int) -> Array | None:
-    """The positions that one part of an index selects along an axis of length n, where they are known."""
+def places(part: Slice | At, inputs: Inputs, n: int) -> Array | None:
+    """The positions, a vector, that a part of an index selects along an axis of length n, where they are known."""
     if isinstance(part, Slice):
         if part.refs or n > _DISTINCT_MOST:
             return None
@@ -410,6 +414,15 @@ def cannot_fail(x: Variable) -> bool:
     return _safe[x]
 
 
+def _fit_together(xs: Sequence[Variable]) -> bool:
+    """Whether tensors surely broadcast: along each axis the lengths that are not known to be 1 surely are equal."""
+    for k in range(1, max((x.ndim for x in xs), default=0) + 1):
+        wide = [(x, x.ndim - k) for x in xs if x.ndim >= k and x.type.shape[x.ndim - k] != 1]
+        if not all(same_length(*wide[0], *other) for other in wide[1:]):
+            return False
+    return True
+
+
 def _step_cannot_fail(node: Variable) -> bool:
     if node.op is None:
         return isinstance(node, Constant | Input | SharedVariable)
@@ -418,7 +431,7 @@ def _step_cannot_fail(node: Variable) -> bool:
         return name not in ("softmax", "log_softmax") or not {None, 0} & set(node.type.shape)
     if is_elementwise(node):
         wide = [i for i in node.inputs if not is_single(i)]
-        return name != "power" and all(same_shape(i, wide[0]) for i in wide)
+        return name != "power" and _fit_together(wide)
     if name == "broadcast_to":
         return all(isinstance(d, Constant) for d in node.inputs[1:]) and None not in node.inputs[0].type.shape
     if name == "arange":

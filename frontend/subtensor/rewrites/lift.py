@@ -12,12 +12,21 @@ from subtensor.graph.nodes import OPS, Variable, call, constant_node
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.subtensor import get_op
-from subtensor.rewrites.axes import Inputs, layout, read_broadcast, rearranged, renumbered, together, untransposed
+from subtensor.rewrites.axes import (
+    Inputs,
+    layout,
+    read_broadcast,
+    rearranged,
+    renumbered,
+    slice_of,
+    taken_by,
+    together,
+    untransposed,
+)
 from subtensor.rewrites.canonicalize import ELEMENTWISE
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import cannot_fail, constant_value, in_range, never_fails, selects_pairs
-from subtensor.rewrites.reads import slice_of, taken_by
-from subtensor.rewrites.shapes import fits_within, same_length
+from subtensor.rewrites.shapes import fits_within, same_length, same_shape
 from subtensor.rewrites.uses import Uses
 
 LIFT = ("lift",)
@@ -59,7 +68,7 @@ def _read_elementwise(node: Variable, uses: Uses) -> Variable | None:
     index = node.params["index"]
     if not all(fits_within(i, inner) for i in inner.inputs):
         return None
-    if not any(_spans(i, index) for i in inner.inputs):
+    if not any(_spans(i, index) for i in inner.inputs) and not _spanned_together(inner, index, inputs):
         return None
     reads = [read_broadcast(i, inner.ndim, index, inputs) for i in inner.inputs]
     result = inner.op(*reads, **inner.params)
@@ -76,6 +85,15 @@ def _spans(i: Variable, index: Index) -> bool:
     )
 
 
+def _spanned_together(inner: Variable, index: Index, inputs: Inputs) -> bool:
+    """Whether arrays of one shape, in range, are all that indexes, and an operand has one of their axes."""
+    arrays = [inputs[slot] for _, slot in index.arrays]
+    if not arrays or not all(p.is_full for _, p in index.slices) or not never_fails(index, inner, inputs):
+        return False
+    own = [i.type.shape[a] for a, _ in index.arrays for i in inner.inputs if i.ndim == inner.ndim]
+    return any(n != 1 for n in own) and all(same_shape(a, arrays[0]) for a in arrays)
+
+
 @rule("read_broadcast", "broadcast_to(x, n)[i] = broadcast_to(x[i], n')", ["subtensor"], tags=LIFT,
       when="positions along stretched axes surely are in range")  # fmt: skip
 def _read_broadcast(node: Variable) -> Variable | None:
@@ -84,7 +102,9 @@ def _read_broadcast(node: Variable) -> Variable | None:
         return None
     index: Index = node.params["index"]
     x = inner.inputs[0]
-    if not fits_within(x, inner) or not never_fails(index, inner, inputs) or not cannot_fail(x):
+    if not fits_within(x, inner) or not cannot_fail(x):
+        return None
+    if not never_fails(index, inner, inputs) and not _own_axis(index, x, inner):
         return None
     if not all(isinstance(p, At) or p.is_full for p in index.parts) and None in node.type.shape:
         return None
@@ -92,6 +112,15 @@ def _read_broadcast(node: Variable) -> Variable | None:
     if any(d.op is not None and d.op.name == "length" and d.inputs[0] is node for d in dims):
         return None
     return broadcast_to_dims(read_broadcast(x, inner.ndim, index, inputs), dims)
+
+
+def _own_axis(index: Index, x: Variable, wide: Variable) -> bool:
+    """Whether positions are along one axis only, and x has it as it is, so that they are checked against x."""
+    if len(index.arrays) != 1 or any(isinstance(p, Slice) and p.refs for p in index.parts):
+        return False
+    axis = index.arrays[0][0]
+    own = axis - (wide.ndim - x.ndim)
+    return own >= 0 and x.type.shape[own] != 1 and same_length(x, own, wide, axis)
 
 
 @rule("read_transposed", "transpose(x, A)[i] = transpose(x[i'], A')", ["subtensor"], tags=LIFT)
@@ -126,24 +155,31 @@ def _read_product(node: Variable, uses: Uses) -> Variable | None:
     return call("squeeze", product, tuple(result_axes)) if result_axes else product
 
 
-@rule("read_pairs_of_product", "(a @ b)[i, j] = sum(a[i] * b[:, j].T, -1)", ["subtensor"], keeps="rounding", tags=LIFT,
-      counted=True, when="matrices of numbers that surely fit; i and j are arrays, of no grid; a @ b is used "
+@rule("read_pairs_of_product", "(a @ b)[..., i, j] = sum(a[..., i, :] * b[..., j].T, -1)", ["subtensor"],
+      keeps="rounding", tags=LIFT, counted=True,
+      when="matrices, or batches of them, of numbers that surely fit; i and j are arrays, of no grid; a @ b is used "
       "only here, and no more elements are read than there are")  # fmt: skip
 def _read_pairs_of_product(node: Variable, uses: Uses) -> Variable | None:
     inner, *inputs = node.inputs
-    if inner.op is not OPS["matmul"] or inner.ndim != 2 or inner.dtype == "bool" or not _worth_it(node, uses):
+    if inner.op is not OPS["matmul"] or inner.ndim < 2 or inner.dtype == "bool" or not _worth_it(node, uses):
         return None
-    if not selects_pairs(node.params["index"], inputs) or not all(i.ndim for i in inputs):
+    *batch, rows, columns = node.params["index"].parts
+    pair = Index((rows, columns))
+    if any(p != FULL for p in batch) or not selects_pairs(pair, inputs) or not all(i.ndim for i in inputs):
         return None
-    i, j = together(node.params["index"], inputs)
     a, b = inner.inputs
-    if not same_length(a, 1, b, 0):
+    if min(a.ndim, b.ndim) < 2 or not same_length(a, a.ndim - 1, b, b.ndim - 2):
         return None
-    left, right = get_op(a, i, index=_ROWS), get_op(call("transpose", b), j, index=_ROWS)
+    if not all(same_length(a, a.ndim - k, b, b.ndim - k) for k in range(3, min(a.ndim, b.ndim) + 1)):
+        return None
+    i, j = together(pair, inputs)
+    left, right = _rows_of(a, i), _rows_of(call("swapaxes", b, -1, -2), j)
     return OPS["sum"](left * right, axes=(node.ndim,))
 
 
-_ROWS = Index((At(0), FULL))
+def _rows_of(x: Variable, ids: Variable) -> Variable:
+    """``x[..., ids, :]``."""
+    return get_op(x, ids, index=Index((*[FULL] * (x.ndim - 2), At(0), FULL)))
 
 
 def _read_rows(x: Variable, part: Part, inputs: Inputs, axis: int) -> Variable:
@@ -156,7 +192,7 @@ def _read_rows(x: Variable, part: Part, inputs: Inputs, axis: int) -> Variable:
 
 
 @rule("read_reduced", "sum(x, A)[i] = sum(x[i'], A')", ["subtensor"], keeps="rounding", tags=LIFT, counted=True,
-      when="sum(x, A) is used only here; also prod, max, min (no empty axis), softmax, log_softmax")  # fmt: skip
+      when="sum(x, A) is used only here; also prod, max, min, softmax, log_softmax")  # fmt: skip
 def _read_reduced(node: Variable, uses: Uses) -> Variable | None:
     inner, *inputs = node.inputs
     name = inner.op.name if inner.op is not None else ""
@@ -164,8 +200,6 @@ def _read_reduced(node: Variable, uses: Uses) -> Variable | None:
         return None
     assert inner.op is not None
     x, axes = inner.inputs[0], inner.params["axes"]
-    if name not in ("sum", "prod") and any(x.type.shape[a] in (None, 0) for a in axes):
-        return None  # the reduction may fail
     index: Index = node.params["index"]
     if name.endswith("softmax"):
         if any(not (isinstance(p := index.parts[a], Slice) and p.is_full) for a in axes):
@@ -187,18 +221,65 @@ def _read_reduced(node: Variable, uses: Uses) -> Variable | None:
 
 
 @rule("read_expanded", "expand_dims(x, A)[i] = expand_dims(x[i'], A')", ["subtensor"], tags=LIFT,
-      when="the new axes are read whole")  # fmt: skip
+      when="the new axes are read whole, or at 0")  # fmt: skip
 def _read_expanded(node: Variable) -> Variable | None:
     inner, *inputs = node.inputs
     if inner.op is None or inner.op.name != "expand_dims":
         return None
     index: Index = node.params["index"]
     axes = inner.params["axes"]
-    if any(not (isinstance(p := index.parts[a], Slice) and p.is_full) for a in axes):
+    if not all(_takes_one(index.parts[a], inputs) for a in axes):
         return None
     kept = [a for a in range(inner.ndim) if a not in axes]
+    if not kept:
+        return rearranged(inner.inputs[0], [], layout(index, inputs))
     new, used = renumbered([index.parts[a] for a in kept], inputs)
     return rearranged(get_op(inner.inputs[0], *used, index=new), layout(new, used, kept), layout(index, inputs))
+
+
+def _takes_one(part: Part, inputs: Inputs) -> bool:
+    """Whether a part selects the one element of an axis of length 1, whole or by its position."""
+    if isinstance(part, Slice):
+        return part.is_full
+    value = constant_value(inputs[part.slot])
+    return value is not None and value.ndim == 0 and int(value) in (0, -1)
+
+
+@rule("read_squeezed", "squeeze(x, A)[i] = squeeze(x[i'], A')", ["subtensor"], tags=LIFT,
+      when="the axes that are left out surely have length 1")  # fmt: skip
+def _read_squeezed(node: Variable) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is None or inner.op.name != "squeeze":
+        return None
+    x, axes = inner.inputs[0], inner.params["axes"]
+    if any(x.type.shape[a] != 1 for a in axes) or x.ndim == len(axes):
+        return None
+    index: Index = node.params["index"]
+    rest = iter(index.parts)
+    new, used = renumbered([FULL if a in axes else next(rest) for a in range(x.ndim)], inputs)
+    have = layout(new, used)
+    gone = {("s", a) for a in axes}
+    read = call("squeeze", get_op(x, *used, index=new), tuple(k for k, label in enumerate(have) if label in gone))
+    kept = [a for a in range(x.ndim) if a not in axes]
+    return rearranged(read, [label for label in have if label not in gone], layout(index, inputs, kept))
+
+
+@rule("read_beside_join", "concatenate(x, y, A)[i] = concatenate(x[i], y[i], A')", ["subtensor"], tags=LIFT,
+      counted=True, when="A is taken whole, the other axes surely fit; used only here")  # fmt: skip
+def _read_beside_join(node: Variable, uses: Uses) -> Variable | None:
+    inner, *inputs = node.inputs
+    if inner.op is None or inner.op.name != "concatenate" or not _worth_it(node, uses):
+        return None
+    index: Index = node.params["index"]
+    axis = inner.params["axis"]
+    part = index.parts[axis]
+    if not (isinstance(part, Slice) and part.is_full) or all(p == FULL for p in index.parts):
+        return None
+    first, *others = inner.inputs
+    if not all(same_length(first, a, o, a) for o in others for a in range(inner.ndim) if a != axis):
+        return None
+    reads = [get_op(i, *inputs, index=index) for i in inner.inputs]
+    return OPS["concatenate"](*reads, axis=layout(index, inputs).index(("s", axis)))
 
 
 @rule("read_joined", "concatenate(x, y)[i] = x[i] or y[i - n]", ["subtensor"], tags=LIFT,

@@ -15,7 +15,7 @@ from subtensor.graph.indexing import FULL, At, Index, Part, Ref, Slice
 from subtensor.graph.nodes import OPS, Constant, Variable, call, constant_node
 from subtensor.ops.shape import broadcast_to_dims, length, lengths
 from subtensor.ops.subtensor import get_op, inc_op, is_write, set_op
-from subtensor.rewrites.axes import layout, renumbered, wide_index
+from subtensor.rewrites.axes import layout, renumbered, slice_of, taken_by, wide_index
 from subtensor.rewrites.conversions import SUBSETS, distinct_write
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import (
@@ -25,9 +25,12 @@ from subtensor.rewrites.facts import (
     in_range,
     index_inputs,
     never_fails,
+    places,
     same_index,
 )
+from subtensor.rewrites.progressions import progression
 from subtensor.rewrites.shapes import fits_within, increments, is_increments, is_single, same_shape
+from subtensor.rewrites.uses import Uses
 
 # --- a read of a write
 
@@ -70,6 +73,49 @@ def _read_beside_write(node: Variable) -> Variable | None:
     if not fits_within(y, get_op(x, *index_inputs(w), index=w.params["index"])):
         return None
     return get_op(x, *inputs, index=node.params["index"])
+
+
+@rule("read_across_write", "set(x, y, i)[j] = set(x[j], y[k], l)", ["subtensor"], tags=SUBSETS, counted=True,
+      when="i and j are known positions along one axis, which meet; i is in range, y fits, and the write is used only "
+           "here; also inc")  # fmt: skip
+def _read_across_write(node: Variable, uses: Uses) -> Variable | None:
+    w, *inputs = node.inputs
+    if not is_write(w) or uses(w) != 1 or same_index(w, node):
+        return None
+    x, y, *written = w.inputs
+    index = w.params["index"]
+    axis = _only_axis(index)
+    n = None if axis is None else x.type.shape[axis]
+    if axis is None or n is None or _only_axis(node.params["index"]) != axis:
+        return None
+    if any(i.ndim != 1 for i in (*written, *inputs)):
+        return None
+    if not never_fails(index, x, written) or not never_fails(node.params["index"], x, inputs):
+        return None
+    if not fits_within(y, get_op(x, *written, index=index)):
+        return None
+    writes, reads = (places(i.parts[axis], v, n) for i, v in ((index, written), (node.params["index"], inputs)))
+    if writes is None or reads is None:
+        return None
+    at: dict[int, list[int]] = {}
+    for k, place in enumerate(writes.tolist()):
+        at[place] = [*at.get(place, []), k] if w.op is inc_op else [k]
+    met = [(k, l) for l, place in enumerate(reads.tolist()) for k in at.get(place, ())]
+    if not met:
+        return None
+    ks, ls = (constant_node(np.asarray(side, np.int64)) for side in zip(*met, strict=True))
+    own = axis - (x.ndim - y.ndim)  # the axis of y along which it has a value for each position
+    if own >= 0 and y.type.shape[own] != 1:
+        y = get_op(y, ks, index=Index(tuple(At(0) if a == own else FULL for a in range(y.ndim))))
+    read = get_op(x, *inputs, index=node.params["index"])
+    assert w.op is not None
+    return w.op(read, y, ls, index=Index(tuple(At(0) if a == axis else FULL for a in range(x.ndim))))
+
+
+def _only_axis(index: Index) -> int | None:
+    """The only axis that an index does not take whole."""
+    axes = [axis for axis, p in enumerate(index.parts) if p != FULL]
+    return axes[0] if len(axes) == 1 else None
 
 
 # --- a write of a write
@@ -255,24 +301,11 @@ def _composed(p: Slice, q: Part, n: int | None, inputs: list[Variable]) -> Part 
     return At(len(inputs) - 1)
 
 
-def taken_by(part: Slice, positions: range) -> range:
-    """The positions that a slice with known bounds takes from a range of them."""
-    start, stop, step = (b for b in (part.start, part.stop, part.step) if not isinstance(b, Ref))
-    return positions[slice(start, stop, step)]
-
-
-def slice_of(positions: range) -> Slice:
-    """The slice that selects a range of non-negative positions."""
-    if not positions:
-        return Slice(0, 0)
-    stop = positions[-1] + (1 if positions.step > 0 else -1)
-    return Slice(positions[0], stop if stop >= 0 else None, None if positions.step == 1 else positions.step)
-
-
 # --- positions that are a slice
 
 
-@rule("range_is_slice", "x[arange(a, b)] = x[a:b]", ["subtensor", "set_subtensor", "inc_subtensor"], tags=SUBSETS,
+@rule("range_is_slice", "x[arange(a, b) * c + d] = x[a * c + d : b * c + d : c]",
+      ["subtensor", "set_subtensor", "inc_subtensor"], tags=SUBSETS,
       when="the only index array; bounds are known and in range, or the whole axis")  # fmt: skip
 def _range_is_slice(node: Variable) -> Variable | None:
     assert node.op is not None
@@ -304,6 +337,12 @@ def _as_slice(ids: Variable, x: Variable, axis: int) -> Slice | None:
             return slice_of(range(int(start.known), int(stop.known), int(step.known)))
         whole = start.known is not None and start.known == 0 and step.known is not None and step.known == 1
         return FULL if whole and n is None and in_range(ids, x, axis) else None
+    count = ids.type.shape[0]
+    steps = None if isinstance(ids, Constant) or n is None or not count else progression(ids, n)
+    if steps is not None and count is not None and n is not None:
+        first, by = steps
+        taken = range(first, first + by * count, by)
+        return slice_of(taken) if taken[-1] < n else None
     if not isinstance(ids, Constant) or n is None or not 1 < ids.data.size <= n or not in_range(ids, x, axis):
         return None
     values = np.where(ids.data < 0, ids.data.astype(np.int64) + n, ids.data)

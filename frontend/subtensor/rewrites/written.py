@@ -18,12 +18,11 @@ from subtensor.graph.types import INDEX
 from subtensor.ops.distinct import Runs, row_numbers, run_starts
 from subtensor.ops.shape import broadcast_to_dims, length, lengths, product, reshape
 from subtensor.ops.subtensor import flatnonzero_op, get_op, inc_op, is_write, set_op
-from subtensor.rewrites.axes import layout, rearranged, renumbered
+from subtensor.rewrites.axes import layout, rearranged, renumbered, taken_by
 from subtensor.rewrites.conversions import distinct_write
 from subtensor.rewrites.distinct_rows import is_masked
 from subtensor.rewrites.engine import rule
 from subtensor.rewrites.facts import index_inputs
-from subtensor.rewrites.reads import taken_by
 from subtensor.rewrites.shapes import is_single, is_zeros
 from subtensor.rewrites.uses import Uses
 

@@ -128,7 +128,32 @@ def _known_table(d, least=1):
 @case
 def full_slice(d):
     x = d.table()
-    return [x[:], x[:, :] * 2]
+    n, m = d.values[0].shape
+    k = d.pick(n, n + 1, n - 1, 0)
+    i = d.ids(n)
+    return [
+        x[:],
+        x[:, :] * 2,
+        x[0:k],
+        x[-k:, :m],
+        x[:: d.pick(1, -1)],
+        x[i, 0:m],
+        x[: x.shape[0]],
+        x[0 : x.shape[d.pick(0, 1)]],
+    ]
+
+
+@case
+def equal_same(d):
+    i, x = d.given(d.array((3,), "int64")), d.floats((3,))
+    n = d.given(np.asarray(d.number(0, 3)), known=True)
+    return [
+        st.eq(i, i),
+        st.eq(x, x),
+        st.eq(i[d.ids(3)], i[d.ids(3)]),
+        st.diagonal(st.eye(d.number(0, 3), 2)),
+        st.diagonal(st.eye(n)),
+    ]
 
 
 @case
@@ -787,7 +812,26 @@ def range_is_slice(d):
     x = d.table()
     r = st.arange(d.number(0, 2), d.number(0, 5), d.number(1, 2))
     c = st.constant(np.arange(d.number(0, 2), 4, d.pick(1, 2))[:: d.pick(1, -1)])
-    return [x[r], x[c], x[st.arange(x.shape[0])], x[:, r], x[r].inc(1.0), x[c].set(2.0), x[r, d.ids(3, 1)]]
+    by, start = d.pick(1, 2, -1), d.pick(0, 1, 3, -1)
+    p = st.arange(d.number(0, 3)) * by + start
+    return [x[r], x[c], x[st.arange(x.shape[0])], x[:, r], x[r].inc(1.0), x[c].set(2.0), x[r, d.ids(3, 1)],
+            x[p], x[p].set(1.5), x[:, p], x[p.astype("int8")]]  # fmt: skip
+
+
+@case
+def read_across_write(d):
+    n = d.number(1, 4)
+    x = d.floats((n, 2), known=d.pick(True, True, True, False))
+    high = d.pick(n - 1, n - 1, n)
+    i = [d.number(-n, high) for _ in range(d.number(1, 4))]
+    j = [d.number(-n, high) for _ in range(d.number(1, 4))]
+    y = d.floats(d.pick((), (len(i), 2), (1, 2), (len(i), 1), (2,)), known=d.pick(True, True, False))
+    z = d.floats(d.pick((2, len(i)), (len(i),)), known=True)
+    part = slice(d.number(0, 2), d.number(1, 4), d.pick(1, 2))
+    t = x.T[:, i].set(z)
+    one = y[:1] if y.ndim else y
+    return [x[i].set(y)[part], x[i].set(y)[j], x[i].inc(y)[part], x[i].inc(y)[j], x[part].set(one)[j],
+            t[:, part], t[:, j], t[j[:1]], x[i].set(y)[[j]], x[i].set(y)[j[0]], x[i].set(y)[part, 0]]  # fmt: skip
 
 
 @case
@@ -838,7 +882,12 @@ def read_broadcast(d):
     x = d.floats((1, d.number(0, 3)), known=True)
     wide = st.broadcast_to(x, (3, d.values[0].shape[1]))
     i = d.ids(3)
-    return [wide[1:], wide[i], wide[[0, 2]], wide[:, 1:], wide[st.arange(2)], st.full((4, 2), 1.5)[d.pick(0, 3, 4)]]
+    y = d.table()
+    n, m = d.values[-1].shape
+    more = st.broadcast_to(y, (2, y.shape[0], y.shape[1]))
+    stretched = st.broadcast_to(y, (d.given(np.asarray(d.pick(n, 3))), m))
+    return [wide[1:], wide[i], wide[[0, 2]], wide[:, 1:], wide[st.arange(2)], st.full((4, 2), 1.5)[d.pick(0, 3, 4)],
+            more[:, d.ids(n)], more[:, :, d.ids(m)], more[d.ids(2)], stretched[i], stretched[:, d.ids(m)]]  # fmt: skip
 
 
 @case
@@ -862,22 +911,55 @@ def read_pairs_of_product(d):
     a, b = d.floats((n, 2), pool=FINITE, known=True), d.floats((2, m), pool=FINITE, known=d.pick(True, True, False))
     count = d.number(0, 3)
     i, j = (d.ids(k, count, known=d.pick(True, True, False)) for k in (n, m))
-    return [(a @ b)[i, j], (a @ b)[i[:1], j], (a @ b)[st.expand_dims(i, 1), j], (b.T @ a.T)[j, i]]
+    c = d.floats((d.pick(1, 2), n, 2), pool=FINITE, known=d.pick(True, True, False))
+    e = d.floats((2, 2, m), pool=FINITE, known=True)
+    return [(a @ b)[i, j], (a @ b)[i[:1], j], (a @ b)[st.expand_dims(i, 1), j], (b.T @ a.T)[j, i],
+            (a @ e)[:, i, j], (c @ e)[:, i, j], (c @ b)[:, i, j], st.diagonal(c @ e, 0, 1, 2),
+            (c @ e)[d.ids(2, 1), i[:1], j[:1]]]  # fmt: skip
 
 
 @case
 def read_reduced(d):
     x = d.floats(d.shape(3, least=1), pool=FINITE)
     n, m, k = d.values[0].shape
+    z = d.floats((n, 0, k), known=False)
     return [x.sum(1)[d.ids(n)], x.max(2)[:, d.ids(m)], x.sum(0)[d.ids(m, 2), d.ids(k, 2)], st.softmax(x, 1)[d.ids(n)],
-            st.log_softmax(x)[:, 0], x.min(0)[d.ids(m, 1)[0]], st.softmax(x, 0)[d.ids(n)]]  # fmt: skip
+            st.log_softmax(x)[:, 0], x.min(0)[d.ids(m, 1)[0]], st.softmax(x, 0)[d.ids(n)], z.max(1)[d.ids(n)],
+            st.softmax(z, 1)[d.ids(n)], z.max((1, 2))[:0]]  # fmt: skip
 
 
 @case
 def read_expanded(d):
     x = d.table()
     n = d.values[0].shape[0]
-    return [st.expand_dims(x, 1)[d.ids(n)], st.expand_dims(x, (0, 2))[:, d.ids(n), :, 1:], st.expand_dims(x, 0)[0]]
+    at = st.constant(d.pick(0, -1, 1))[None][0]
+    return [st.expand_dims(x, 1)[d.ids(n)], st.expand_dims(x, (0, 2))[:, d.ids(n), :, 1:], st.expand_dims(x, 0)[0],
+            st.expand_dims(x, (0, 2))[d.pick(0, -1), d.ids(n), :, 1:], st.expand_dims(x, 1)[:, at],
+            st.expand_dims(x, 1)[d.ids(n, 2), d.pick(0, -1)], st.expand_dims(x.sum(), (0, 1))[0, -1],
+            st.expand_dims(x, (0, 2))[0, :, d.pick([0], [0, 0])]]  # fmt: skip
+
+
+@case
+def read_squeezed(d):
+    x = d.floats((d.number(0, 3), 1, d.number(0, 3)), known=True)
+    y = d.floats((d.number(0, 3), d.pick(1, 1, 2)), known=False)
+    n, _, m = d.values[0].shape
+    s = st.squeeze(x, 1)
+    return [s[d.ids(n)], s[:, d.ids(m)], s[d.ids(n, 2), d.ids(m, 2)], s[1:, d.ids(m)], s[d.ids(n, 1)[0]],
+            st.squeeze(y, 1)[d.ids(d.values[1].shape[0])]]  # fmt: skip
+
+
+@case
+def read_beside_join(d):
+    n, other = d.number(0, 3), d.number(0, 3)
+    a, b = d.floats((n, 2), known=True), d.floats((n, 3), known=d.pick(True, True, False))
+    c = d.floats((d.pick(n, n, other), 1), known=False)
+    cube = d.floats((3, 2, n), known=True)
+    i = d.ids(n)
+    j = st.concatenate([a, b], 1)
+    k, l = st.concatenate([cube, cube], 1), st.concatenate([cube, cube], 2)
+    return [j[i], j[1:], j[i, 1:], j[i, d.ids(5, 1)], st.concatenate([a, c, a], 1)[:1], k[i, :, i],
+            k[d.ids(3, 2), :, d.ids(n, 2)], l[d.ids(3, 1)[0]]]  # fmt: skip
 
 
 @case
