@@ -201,3 +201,23 @@ def test_an_axis_that_is_no_number_is_refused():
 def test_integers_have_a_gradient_of_zero():
     x = T.ivector("x")
     np.testing.assert_array_equal(T.grad((x * 2.5).sum(), x).eval({x: [1, 2]}), [0, 0])
+
+
+@pytest.mark.parametrize(("ids", "wrong"), [([0, 3], 3), ([-1, 2], -1), ([0, 2], None)])
+def test_positions_are_checked_before_they_are_raveled(ids, wrong):
+    v = T.lvector("v")
+    raveled = theano.function([v], T.ravel_multi_index((v, v), (3, 4)))
+    flat = theano.function([v], T.unravel_index(v, (3, 1)))
+    if wrong is None:
+        assert raveled(ids).tolist() == np.ravel_multi_index((ids, ids), (3, 4)).tolist()
+        np.testing.assert_array_equal(flat(ids), np.unravel_index(ids, (3, 1)))
+        return
+    for f in (raveled, flat):
+        with pytest.raises(theano.BoundsError, match=f"index {wrong} .*expected 0 <= index < 3"):
+            f(ids)
+
+
+def test_raveled_positions_are_integers():
+    v = T.vector("v", dtype="uint64")
+    for mode in ("raise", "wrap", "clip"):
+        assert T.ravel_multi_index((v, v), (3, 4), mode=mode).dtype == "int64"

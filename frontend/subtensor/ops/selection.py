@@ -12,13 +12,16 @@ from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, TensorType, is_integer, normalize_axis
 from subtensor.ops.checks import bounded
 from subtensor.ops.elementwise import cast
+from subtensor.ops.raveling import raveled, unraveled
 from subtensor.ops.shape import (
+    as_dims,
     broadcast_to_dims,
     expand_dims,
     expand_right,
     length,
     lengths,
     of_lengths,
+    product,
     reshape,
 )
 from subtensor.ops.subtensor import flatnonzero, getitem, inc_subtensor, set_subtensor, spell_shape, virtual_flat
@@ -223,6 +226,65 @@ def alloc_diag(v: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Varia
     places = call("arange", n)
     written = zero[..., places + max(0, -offset), places + max(0, offset)].set(v)
     return call("moveaxis", written, (-2, -1), (axis1, axis2))
+
+
+@public
+def unravel_index(indices: Any, dims: Any, order: str = "C") -> list[Variable]:
+    """Positions in a flattened tensor of shape `dims`, axis by axis; `order` C, or F for columns first.
+
+    Raises BoundsError at the call for a position that is negative or too large.
+    """
+    flat = _whole("unravel_index", indices)
+    sizes = as_dims("unravel_index", dims)
+    if order not in ("C", "F"):
+        raise IndexingError(f"unravel_index: order={order!r}; expected 'C' or 'F'")
+    flat = _checked(flat, product(sizes), "unravel_index", "the flattened tensor", 0)
+    return unraveled(flat, sizes) if order == "C" else unraveled(flat, sizes[::-1])[::-1]
+
+
+@public
+def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Variable:
+    """Positions in the flattened tensor, from positions axis by axis; `order` C, or F for columns first.
+
+    mode: ``wrap`` and ``clip`` bring positions into range. With ``raise``, a position that is negative or too large
+    along its axis is a BoundsError at the call.
+    """
+    sizes = as_dims("ravel_multi_index", dims)
+    positions = [_whole("ravel_multi_index", p) for p in multi_index]
+    if len(positions) != len(sizes):
+        raise ShapeError(
+            f"ravel_multi_index: positions along {counted(len(positions), 'axis')} for a shape with {len(sizes)}; "
+            "expected equal"
+        )
+    if mode not in ("raise", "wrap", "clip") or order not in ("C", "F"):
+        raise IndexingError(
+            f"ravel_multi_index: mode={mode!r}, order={order!r}; expected 'raise', 'wrap' or 'clip', and 'C' or 'F'"
+        )
+    where = "ravel_multi_index"
+    positions = [
+        _checked(p, d, f"{where}: positions {p.label}", "the shape", axis)
+        if mode == "raise"
+        else _in_mode(where, p, d, mode)
+        for axis, (p, d) in enumerate(zip(positions, sizes, strict=True))
+    ]
+    positions = [cast(p, INDEX) for p in positions]
+    return raveled(positions, sizes) if order == "C" else raveled(positions[::-1], sizes[::-1])
+
+
+def _whole(where: str, positions: Any) -> Variable:
+    """Positions as int64, or uint64, which that cannot hold. Raises DTypeError for other than integers."""
+    node = as_tensor(positions)
+    if not is_integer(node.dtype):
+        raise DTypeError(f"{where}: {node!r} holds no positions; expected integers")
+    return node if node.dtype == "uint64" else cast(node, INDEX)
+
+
+def _checked(ids: Variable, n: Variable, subset: str, table: str, axis: int) -> Variable:
+    """Positions ``0 <= ids < n``: something of that length is read at them, so that others are noticed."""
+    ids = bounded(ids, n, subset, table, axis, from_zero=True)
+    places = ids if ids.dtype == "uint64" else call("where", ids < 0, n, ids)
+    zeros = broadcast_to_dims(constant(0, dtype=ids.dtype), [cast(n, INDEX)])
+    return ids + zeros[places]
 
 
 @public

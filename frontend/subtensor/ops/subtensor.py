@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError, counted
+from subtensor.errors import DTypeError, IndexingError, NotASubsetError, ShapeError
 from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.cost import Cost
 from subtensor.graph.indexing import (
@@ -45,8 +45,8 @@ from subtensor.graph.nodes import (
 from subtensor.graph.operators import public
 from subtensor.graph.types import INDEX, Shape, TensorType, is_integer
 from subtensor.ops.elementwise import cast, same_kind
+from subtensor.ops.raveling import unraveled
 from subtensor.ops.shape import (
-    as_dims,
     broadcast_dims_of,
     broadcast_to_dims,
     expand_dims,
@@ -265,66 +265,8 @@ def nonzero(x: Any, return_matrix: bool = False) -> Any:
     x = as_tensor(x)
     if x.ndim == 0:
         raise ShapeError(f"nonzero: {x.label} is a scalar; use st.atleast_1d first")
-    found = unravel_index(flatnonzero(x), lengths(x))
+    found = unraveled(flatnonzero(x), lengths(x))
     return call("stack", found) if return_matrix else tuple(found)
-
-
-def _whole(where: str, positions: Any) -> Variable:
-    """Positions as int64, or uint64, which that cannot hold. Raises DTypeError for other than integers."""
-    node = as_tensor(positions)
-    if not is_integer(node.dtype):
-        raise DTypeError(f"{where}: {node!r} holds no positions; expected integers")
-    return node if node.dtype == "uint64" else cast(node, INDEX)
-
-
-@public
-def unravel_index(indices: Any, dims: Any, order: str = "C") -> list[Variable]:
-    """Positions in a flattened tensor of shape `dims`, axis by axis; `order` C, or F for columns first.
-
-    Nothing is checked here: a position out of range gives one out of range along the slowest axis.
-    """
-    flat = _whole("unravel_index", indices)
-    sizes = as_dims("unravel_index", dims)
-    if order == "F":
-        return unravel_index(flat, sizes[::-1])[::-1]
-    if order != "C":
-        raise IndexingError(f"unravel_index: order={order!r}; expected 'C' or 'F'")
-    found = []
-    for d in reversed(sizes[1:]):
-        safe = call("maximum", d, 1)
-        found.append(flat % safe)
-        flat = flat // safe
-    return [flat, *reversed(found)]
-
-
-@public
-def ravel_multi_index(multi_index: Any, dims: Any, mode: str = "raise", order: str = "C") -> Variable:
-    """Positions in the flattened tensor, from positions axis by axis; `order` C, or F for columns first.
-
-    mode: ``wrap`` and ``clip`` bring positions into range. With ``raise`` they are taken as they are: this function
-    checks nothing, and a position that is out of range along one axis may be in range of the flattened tensor.
-    """
-    sizes = as_dims("ravel_multi_index", dims)
-    positions = [_whole("ravel_multi_index", p) for p in multi_index]
-    if len(positions) != len(sizes):
-        raise ShapeError(
-            f"ravel_multi_index: positions along {counted(len(positions), 'axis')} for a shape with {len(sizes)}; "
-            "expected equal"
-        )
-    if mode not in ("raise", "wrap", "clip") or order not in ("C", "F"):
-        raise IndexingError(
-            f"ravel_multi_index: mode={mode!r}, order={order!r}; expected 'raise', 'wrap' or 'clip', and 'C' or 'F'"
-        )
-    if mode == "wrap":
-        positions = [p % d for p, d in zip(positions, sizes, strict=True)]
-    elif mode == "clip":
-        positions = [call("clip", p, 0, d - 1) for p, d in zip(positions, sizes, strict=True)]
-    if order == "F":
-        positions, sizes = positions[::-1], sizes[::-1]
-    flat = positions[0]
-    for position, d in zip(positions[1:], sizes[1:], strict=True):
-        flat = flat * d + position
-    return flat
 
 
 # --- x[key]: from parsed entries to an Index, with masks as positions and new axes as reshapings
@@ -539,7 +481,7 @@ def _write(op: Op, target: Any, value: Any) -> Variable:
     y = same_kind(y, x, what)
     if x.op is virtual_flat:
         (x,), flat = x.inputs, inputs[0]
-        positions = unravel_index(flat, lengths(x))
+        positions = unraveled(flat, lengths(x))
         return op(x, y, *positions, index=Index(tuple(At(slot) for slot in range(x.ndim))))
     written = op(x, y, *inputs, index=node.params["index"])
     while x.op is virtual_axis:

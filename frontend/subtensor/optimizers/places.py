@@ -21,8 +21,9 @@ from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX, is_float
 from subtensor.ops.distinct import Indexed, Runs, row_numbers, spread_rows
 from subtensor.ops.elementwise import cast
+from subtensor.ops.raveling import raveled, unraveled
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, length, lengths, product, reshape
-from subtensor.ops.subtensor import get_op, ravel_multi_index, unravel_index
+from subtensor.ops.subtensor import get_op
 
 CARRIED = ("reshape", "transpose", "expand_dims", "squeeze", "cast")
 """Ops between a subset and its table's indexing that a gradient is carried back through."""
@@ -296,13 +297,13 @@ class RowPlace(Place):
         numbers = []
         for s in self.subsets:
             wrapped = s.numbers()
-            numbers.append(wrapped[0] if lead == 1 else ravel_multi_index(wrapped, dims))
+            numbers.append(wrapped[0] if lead == 1 else raveled(wrapped, dims))
         ids = numbers[0] if len(numbers) == 1 else call("concatenate", numbers, 0)
         counts = [length(n, 0) for n in numbers]
         if len(numbers) == 1 and self.subsets[0].distinct:
             return _Joined(ids, (ids,), None, counts)
         runs = Runs.of(ids).once() if once else Runs.of(ids)
-        keys = (runs.values,) if lead == 1 else tuple(unravel_index(runs.values, dims))
+        keys = (runs.values,) if lead == 1 else tuple(unraveled(runs.values, dims))
         return _Joined(ids, keys, runs, counts)
 
     def take_gradient(self, gradients: Sequence[Variable]) -> None:
