@@ -31,6 +31,7 @@ class JaxBackend:
     spec_version = SPEC_VERSION
     capabilities = CAPABILITIES
     operations = OPERATIONS
+    reads_fuse = True
 
     def __init__(self) -> None:
         self.strict: bool | None = {"1": True, "0": False}.get(os.environ.get("SUBTENSOR_JAX_STRICT", ""))

@@ -40,7 +40,7 @@ from subtensor.errors import (
     UpdateError,
     UpdateTypeError,
 )
-from subtensor.function import Function, function
+from subtensor.function import Function, assert_rows_only, function
 from subtensor.gradcheck import verify_grad
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant
@@ -51,8 +51,8 @@ from subtensor.graph.nodes import Constant, Input, Op, Variable
 from subtensor.graph.operators import FUNCTIONS as _FUNCTIONS
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
-from subtensor.look.explain import WholeTableWarning
 from subtensor.look.printing import dprint
+from subtensor.look.whole import WholeTableWarning
 from subtensor.plugins import backends
 from subtensor.plugins.hooks import hookimpl
 from subtensor.program.arguments import In
@@ -66,6 +66,7 @@ as_tensor = as_tensor_variable = _door(as_tensor)
 TensorVariable = Variable
 
 function = _door(function)
+assert_rows_only = _door(assert_rows_only)
 shared = _door(shared)
 tensor = _door(tensor)
 verify_grad = _door(verify_grad)
@@ -159,6 +160,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "WholeTableWarning",
     "as_tensor",
     "as_tensor_variable",
+    "assert_rows_only",
     "backends",
     "config",
     "constant",

@@ -38,9 +38,10 @@ from subtensor.graph.nodes import (
 )
 from subtensor.graph.operators import public
 from subtensor.graph.shared import SharedVariable, default_updates
-from subtensor.graph.types import can_cast
+from subtensor.graph.types import can_cast, is_integer
 from subtensor.look.drawing import draw
-from subtensor.look.explain import Explanation, explanation, warn_of_whole_tables
+from subtensor.look.explain import ABOVE, Explanation, explanation
+from subtensor.look.whole import Step, refuse_whole_tables, warn_of_whole_tables
 from subtensor.ops.elementwise import same_kind
 from subtensor.ops.shape import fixed_shape, inverse_permutation, length, lengths
 from subtensor.ops.subtensor import get_op, is_write
@@ -57,6 +58,7 @@ from subtensor.program.stepping import batches as stacked_batches
 from subtensor.progress import progress as progress_bar
 from subtensor.rewrites.engine import Selection, rewrite
 from subtensor.rewrites.judge import Judge, Lengths
+from subtensor.rewrites.trial import Step as Rewriting
 
 _AMBIGUOUS = -1
 
@@ -93,6 +95,7 @@ class Function:
         executable: Executable = form.executable if forms is None else forms
         self._execute = executable
         self._shapes: tuple[tuple[int, ...], ...] | None = None
+        self._numbers: dict[Variable, int] = {}
         self._checked_call = caller(
             [(p.dtype, p.ndim) if p.free else None for p in parameters],
             self._convert,
@@ -281,6 +284,8 @@ class Function:
         """A call that notes the shapes of its arguments, for ``explain``; later ones do not come by here."""
         result = self._checked_call(*args)
         self._shapes = tuple(np.shape(a) for a in args)
+        inputs = zip(self.program.inputs, args, strict=True)
+        self._numbers = {v: int(a) for v, a in inputs if not v.ndim and is_integer(v.dtype)}
         self._call = self._checked_call
         return result
 
@@ -337,24 +342,41 @@ class Function:
             prepare(shapes)
         return self
 
-    def explain(self, *, rewrites: bool = False) -> Explanation:
-        """What each update touches, and why: in place or not, rows or the whole table, bytes as a formula in the shapes
-        and, once the function was called, as the number of the first call. rewrites: also list every rewrite.
+    def explain(
+        self, *, rewrites: bool = False, above: int = ABOVE, shapes: Sequence[tuple[int, ...]] | None = None
+    ) -> Explanation:
+        """What the step does and what that takes: each update, in place or not, rows or the whole table, and why; each
+        output; what is made on the way; bytes and operations as formulas in lengths and, once the function was called,
+        as numbers, which are those of the first call.
+
+        rewrites: also list every rewrite. above: bytes of the smallest intermediate that is told. shapes: those of the
+        arguments, for numbers without a call. Raises CallError for a wrong number of them.
         """
-        outputs, updates = self.graph
-        backend, shapes = self.backend.name, self._shapes
-        notes = getattr(self._execute, "notes", tuple)
+        if shapes is not None and len(shapes) != len(self._parameters):
+            raise CallError(f"{self.name}: explain: {len(shapes)} shapes for {len(self._parameters)} inputs")
+        steps: list[Rewriting] | None = None
+        if rewrites:
+            outputs, updates = self.source
+            steps = []
+            rewrite([*outputs, *(e for _, e in updates)], self.selection, steps, [s for s, _ in updates])
         return explanation(
-            self.program,
-            backend,
-            self.source,
-            updates,
-            outputs,
-            self.selection,
-            shapes,
-            rewrites=rewrites,
-            notes=notes(),
+            self._step(),
+            self.backend.name,
+            self._shapes if shapes is None else shapes,
+            self._numbers if shapes is None else {},
+            above=above,
+            steps=steps,
+            notes=getattr(self._execute, "notes", tuple)(),
         )
+
+    def _step(self) -> Step:
+        """What ran last, for reports."""
+        return Step(self.program, self.source, *self.graph, self.selection, _reads_fuse(self.backend))
+
+    def all_steps(self) -> list[Step]:
+        """What was compiled so far, for reports: a form for each choice that depends on the lengths of arguments."""
+        forms = [self._form] if self._forms is None else self._forms.all
+        return [Step(f.program, self.source, *f.graph, self.selection, _reads_fuse(self.backend)) for f in forms]
 
     def draw(self, path: Any = None, *, format: str = "svg", stage: str = "after") -> str:
         """A picture of the graph as text, ``svg`` or ``dot``; also written to `path` if given.
@@ -377,6 +399,33 @@ class Function:
     def __repr__(self) -> str:
         names = ", ".join(p.name or str(p.variable.type) for p in self._parameters)
         return f"<function {self.name}({names}) on {self.backend.name}>"
+
+
+def assert_rows_only(fn: Function, *tables: SharedVariable) -> None:
+    """For tests: raise AssertionError, with the reasons, unless a step touches rows of its tables only.
+
+    Nothing of the size of a table may be read, written or allocated, intermediates and optimizer state included; so its
+    time and memory do not grow with the table. tables: shared variables of the function; without any, all of which it
+    selects rows at positions that are not constant. It looks at what was compiled, and calls nothing.
+    """
+    if not isinstance(fn, Function):
+        raise FunctionError(f"assert_rows_only: got {fn!r}; expected a compiled function, and perhaps tables")
+    for t in tables:
+        if t not in fn.program.shared:
+            raise FunctionError(
+                f"assert_rows_only: {fn.name} does not read or update {t!r}; expected its shared variables"
+            )
+    for step in fn.all_steps():
+        if not tables and not step.tables():
+            raise AssertionError(f"{fn.name} selects rows of no shared variable; name what is a table to you")
+        found = refuse_whole_tables(step, tables)
+        if found:
+            listed = "".join(f"\n  - {line}" for line in found)
+            raise AssertionError(f"{fn.name} on {fn.backend.name} does not touch rows only:{listed}")
+
+
+def _reads_fuse(backend: Backend) -> bool:
+    return bool(getattr(backend, "reads_fuse", False))
 
 
 def _is_stream(value: Any) -> bool:
@@ -488,7 +537,7 @@ def _compiled(
 
     first = make()
     forms = Forms(first, partial(make, again=True)) if first.asked else None
-    warn_of_whole_tables(first.program, pairs, first.graph[1], first.graph[0])
+    warn_of_whole_tables(Step(first.program, (nodes, pairs), *first.graph, selection, _reads_fuse(target)))
     own = [p.over(swapped or {}) for p in parameters]
     remake = partial(_compiled, own, target, pack, selection)
     return Function(label, own, first, forms, target, pack, (nodes, pairs), selection, remake)

@@ -1,6 +1,6 @@
-"""Process-wide settings: ``config.floatX`` and ``config.backend``.
+"""Process-wide settings: ``config.floatX``, ``config.backend``, and what is checked and warned of.
 
-They start from ``SUBTENSOR_FLOATX`` and ``SUBTENSOR_BACKEND``, else from ``float64`` and ``numpy``.
+The first two start from ``SUBTENSOR_FLOATX`` and ``SUBTENSOR_BACKEND``, else from ``float64`` and ``numpy``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from subtensor.errors import DTypeError, SettingError
 from subtensor.graph.types import FLOATS, FLOATX
 
-_FLAGS = ("floatX", "backend", "check_promises")
+_FLAGS = ("floatX", "backend", "check_promises", "whole_table_bytes")
 
 
 class Config:
@@ -24,6 +24,7 @@ class Config:
         self.backend = os.environ.get("SUBTENSOR_BACKEND", "numpy")
         self.check_promises = False
         """Whether functions check what ``assume_unique`` promises, at each call; read when a promise is made."""
+        self.whole_table_bytes = 4_000_000
 
     @property
     def floatX(self) -> str:
@@ -47,8 +48,19 @@ class Config:
             raise DTypeError(f"config.backend: got {name!r}; expected the name of a backend")
         self._backend = name
 
+    @property
+    def whole_table_bytes(self) -> int | None:
+        """Bytes from which on a ``WholeTableWarning`` is given; None: never. Read when a function is built."""
+        return self._whole_table_bytes
+
+    @whole_table_bytes.setter
+    def whole_table_bytes(self, least: Any) -> None:
+        if least is not None and (isinstance(least, bool) or not isinstance(least, int) or least < 0):
+            raise DTypeError(f"config.whole_table_bytes: got {least!r}; expected a number of bytes, 0 or more, or None")
+        self._whole_table_bytes: int | None = least
+
     @contextmanager
-    def change_flags(self, **flags: str | bool) -> Iterator[None]:
+    def change_flags(self, **flags: str | bool | int | None) -> Iterator[None]:
         """Set flags for the length of a ``with`` block."""
         for name in flags:
             if name not in _FLAGS:

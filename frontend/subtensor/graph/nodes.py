@@ -465,19 +465,27 @@ _INFIX = {
 }
 
 
+SPOKEN: dict[str, Callable[[Variable, int], str | None]] = {}
+"""By op, how people say what it computes, for ops that nobody writes: of a node and a depth; None for no words."""
+
+
 def describe(node: Variable, depth: int = 3) -> str:
     """A short expression for people: names where there are names, ``...`` where it grows too deep."""
     if node.name is not None:
         return node.name
     if isinstance(node, Constant):
+        if not node.ndim:
+            return str(node.data)  # 0.1, also where it is a float32
         return str(node.data.tolist()) if node.data.size <= 6 else f"constant{list(node.data.shape)}"
     if node.op is None:
         kind = "input" if isinstance(node, Input) else "shared variable"
         return f"an unnamed {kind} of type {node.type}"
     if depth == 0:
         return "..."
-    parts = [describe(i, depth - 1) for i in node.inputs]
     name = node.op.name
+    if name in SPOKEN and (said := SPOKEN[name](node, depth)) is not None:
+        return said
+    parts = [describe(i, depth - 1) for i in node.inputs]
     if name in _INFIX and len(parts) == 2:
         return f"({parts[0]} {_INFIX[name]} {parts[1]})"
     if name == "bounded_positions":  # a check, of which the user does not know

@@ -9,6 +9,7 @@ from subtensor.errors import FunctionError
 from subtensor.graph.nodes import Variable
 from subtensor.look.layout import layout
 from subtensor.look.picture import Box, Updates, View, views
+from subtensor.look.tables import escaped
 
 _COLOURS = {"shared": "#ffe1b3", "input": "#cfe8cf", "op": "#ffffff", "fold": "#eeeeee", "write": "#ffc9c9",
             "read": "#cfe0ff"}  # fmt: skip
@@ -58,14 +59,6 @@ def _dot(pictures: Sequence[View]) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
-"""Characters that mean something to XML; ``html.escape`` would do, but is slow to import."""
-
-
-def _escaped(text: str) -> str:
-    return text.translate(_MARKUP)
-
-
 def _quoted(*lines: str) -> str:
     return '"' + "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in lines) + '"'
 
@@ -103,7 +96,7 @@ def _view(view: View, stage: int) -> tuple[str, float, float]:
     placed = layout(
         [(w, h + (_FOOT if box.mark else 0)) for box, (w, h) in zip(view.boxes, sizes, strict=True)], view.edges
     )
-    title = _escaped(view.title)
+    title = escaped(view.title)
     parts = [f'<text x="{_MARGIN}" y="18" font-weight="bold">{title}</text>', _legend(view, stage)]
     parts.append(f'<g transform="translate({_MARGIN:g} {_HEAD:g})">')
     parts += [f'<path d="{path}" fill="none" stroke="#888888"/>' for path in placed.paths]
@@ -133,11 +126,11 @@ def _box(box: Box, x: float, y: float, width: float, height: float) -> str:
         last = k == len(box.lines) - 1 and k > 0
         shade = ' fill="#666666"' if last else ""
         at = upper + _LINE * (k + 1) - 1
-        texts.append(f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="middle"{shade}>{_escaped(line)}</text>')
+        texts.append(f'<text x="{x:.1f}" y="{at:.1f}" text-anchor="middle"{shade}>{escaped(line)}</text>')
     if box.mark:
         below = upper + height + 12
         texts.append(
-            f'<text x="{x:.1f}" y="{below:.1f}" text-anchor="middle" fill="#c04000">{_escaped(box.mark)}</text>'
+            f'<text x="{x:.1f}" y="{below:.1f}" text-anchor="middle" fill="#c04000">{escaped(box.mark)}</text>'
         )
     return "".join(texts)
 

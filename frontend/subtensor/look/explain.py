@@ -1,324 +1,370 @@
-"""What a step touches, and why: ``fn.explain()``, and the warning for a whole table that need not be."""
+"""What a step touches, and why: ``fn.explain()``."""
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-from weakref import WeakKeyDictionary, WeakSet
+from typing import Any, TypeVar
 
 import numpy as np
 
-from subtensor.errors import counted, warn
-from subtensor.graph.nodes import OPS, Constant, Variable, describe, toposort
+from subtensor.errors import counted
+from subtensor.graph.nodes import Variable, describe
+from subtensor.graph.polynomial import Polynomial
+from subtensor.graph.polynomial import total as total_of
 from subtensor.graph.shared import SharedVariable
+from subtensor.look.amounts import Amount, Costs, Known, added, all_added
+from subtensor.look.tables import Row, Section, Table, several
+from subtensor.look.whole import Step
 from subtensor.ops.selection import range_diagonal
 from subtensor.ops.shape import lengths
-from subtensor.ops.subtensor import get_op, is_write, set_op
+from subtensor.ops.subtensor import get_op, set_op
 from subtensor.ops.views import VIEWS
-from subtensor.program.linear import Commit, Program
-from subtensor.rewrites.engine import Selection, rewrite
-from subtensor.rewrites.shapes import is_zeros, length_of
-from subtensor.rewrites.trial import Step
+from subtensor.program.accounts import Entry, total
+from subtensor.program.linear import Commit, Instruction, Program
+from subtensor.program.loops import Repeat
+from subtensor.rewrites.costs import IDLE, Work, seen_from_outside, size
+from subtensor.rewrites.lengths import polynomial
+from subtensor.rewrites.trial import Step as Rewriting
 
-LARGE = 10**6
-"""Elements from which on an avoidable whole-table update is warned about."""
-
-Updates = Sequence[tuple[SharedVariable, Variable]]
-Shapes = Mapping[Variable, tuple[int, ...]]
-
-
-class WholeTableWarning(UserWarning):
-    """An update computes every element of a large table although rows would do."""
-
-
-@dataclass(frozen=True)
-class Amount:
-    """A number of bytes: a formula in shapes, and the number where every length in it is known."""
-
-    formula: str
-    number: int | None
-
-    def __str__(self) -> str:
-        return (
-            self.formula
-            if self.number is None or self.formula == str(self.number)
-            else (f"{self.formula} = {self.number:,}")
-        )
+ABOVE = 10_000
+"""Bytes from which on an intermediate is told."""
 
 
 @dataclass(frozen=True)
 class UpdateReport:
     """One update. variable: its label. in_place: written into the old buffer. rows: only what is selected is touched.
 
-    reason: why. avoidable: the spelling that touches rows only, or None. read, written: bytes of the variable.
+    type: dtype and shape. reason: why. avoidable: the spelling that touches rows only, or None. read, written: bytes of
+    the variable. costs: what the update takes beyond what leads to it.
     """
 
     variable: str
+    type: str
     in_place: bool
     rows: bool
     reason: str
     avoidable: str | None
     read: Amount
     written: Amount
+    costs: Costs
 
     def __str__(self) -> str:
-        how = "in place" if self.in_place else "a new value"
-        what = "the selected elements only" if self.rows else "the whole table"
-        lines = [f"update of {self.variable}: {how}, {what}", f"  why: {self.reason}"]
+        lines = [f"update of {self.variable}: {self.how}", f"  why: {self.reason}"]
         lines += [f"  reads {self.read} bytes of it, writes {self.written}"]
         if self.avoidable:
             lines.append(f"  instead: {self.avoidable}")
         return "\n".join(lines)
 
+    @property
+    def how(self) -> str:
+        """What happens, in words."""
+        how = "in place" if self.in_place else "a new value"
+        return f"{how}, {'the selected elements only' if self.rows else 'the whole table'}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return _fields(self)
+
+
+@dataclass(frozen=True)
+class Result:
+    """An output, or an intermediate: what it is, as people write it, and what computing it takes.
+
+    name: ``output 0``, or "". place: where it was first made, ``file:line``. size: its bytes. table: the table of whose
+    size it is, or None. loop: the loop that it is computed in, each time, or "".
+    """
+
+    name: str
+    what: str
+    type: str
+    place: str
+    size: Amount
+    costs: Costs
+    table: str | None = None
+    loop: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return _fields(self)
+
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a function touches. Its text is its ``str``, which an interactive session shows."""
+    """What a function does: its updates, its outputs, what it makes on the way, and what that takes.
+
+    intermediates: those of `above` bytes or more, and those whose size is not known. totals: of everything. largest:
+    the largest buffer that is allocated, as far as sizes are known. steps: what was rewritten, if that was asked for.
+    Its text is its ``str``, which an interactive session shows; a notebook shows a table.
+    """
 
     name: str
     backend: str
     updates: tuple[UpdateReport, ...]
-    steps: tuple[Step, ...] | None
+    outputs: tuple[Result, ...]
+    intermediates: tuple[Result, ...]
+    totals: Costs
+    largest: Result | None
+    above: int
+    steps: tuple[Rewriting, ...] | None
     notes: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        lines = [f"{self.name} on {self.backend}: {counted(len(self.updates), 'update')}"]
-        lines += [str(u) for u in self.updates]
-        lines += self.notes
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain data, which JSON can hold."""
+        found = _fields(self)
         if self.steps is not None:
-            lines.append(f"{len(self.steps)} rewrites:")
-            lines += [f"  {s.rule}: {describe(s.before)} -> {describe(s.after)}" for s in self.steps]
-        return "\n".join(lines)
+            found["steps"] = [f"{s.rule}: {describe(s.before)} -> {describe(s.after)}" for s in self.steps]
+        return found
+
+    def table(self) -> Table:
+        """As a table: what is alike is told together."""
+        counts = f"{counted(len(self.updates), 'update')}, {counted(len(self.outputs), 'output')}"
+        sections = [Section("updates, and bytes of the variable itself", _update_rows(self.updates))]
+        sections.append(Section("outputs", [_row(r, f"{r.name}: {r.what}", r.size) for r in self.outputs]))
+        title = f"intermediates of {self.above:,} bytes or more, or of unknown size; the last column is the size"
+        sections.append(Section(title, _result_rows(self.intermediates)))
+        end = [Row("all of it", self.totals.cells, notes=_formulas(self.totals))]
+        if self.largest is not None:
+            end.append(Row(f"largest buffer: {self.largest.what}, {self.largest.type}, {self.largest.size} bytes"))
+        sections = [*(s for s in sections if s.rows), Section("in total", end)]
+        after = list(self.notes)
+        if self.steps is not None:
+            after.append(f"{len(self.steps)} rewrites:")
+            after += [f"  {s.rule}: {describe(s.before)} -> {describe(s.after)}" for s in self.steps]
+        heads = ("read", "written", "allocated", "operations")
+        return Table(f"{self.name} on {self.backend}: {counts}", heads, sections, after)
+
+    def __str__(self) -> str:
+        return self.table().text()
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+
+def _fields(report: Any) -> dict[str, Any]:
+    return {name: _plain(getattr(report, name)) for name in report.__dataclass_fields__}
+
+
+def _plain(value: Any) -> Any:
+    """A part of a report as plain data."""
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return _fields(value) if hasattr(value, "__dataclass_fields__") else value
+
 
 def explanation(
-    program: Program, backend: str, source: tuple[Sequence[Variable], Updates], changed: Updates,
-    outputs: Sequence[Variable], selection: Selection, shapes: Sequence[tuple[int, ...]] | None, *, rewrites: bool,
-    notes: Sequence[str] = (),
+    step: Step, backend: str, shapes: Sequence[tuple[int, ...]] | None, numbers: Mapping[Variable, int], *,
+    above: int, steps: Sequence[Rewriting] | None = None, notes: Sequence[str] = (),
 ) -> Explanation:  # fmt: skip
-    """The explanation of a program. source: outputs and updates as written; changed, outputs: as rewritten.
+    """The explanation of a step.
 
-    shapes: of the arguments of a call, for numbers. rewrites: whether to list the steps. notes: what the
-    executable says of itself.
+    shapes: of the arguments of a call, for numbers; numbers: values of arguments. above: bytes of the smallest
+    intermediate that is told. steps: what was rewritten. notes: what the executable says of itself.
     """
+    program = step.program
+    known = known_lengths(program, shapes, numbers)
+    entries = step.accounts(step.tables())
+    leaving = {o: f"output {k}" for k, o in reversed(list(enumerate(program.outputs)))}
+    replaced = {c.value for c in program.commits if c.value is not None}
+    results = [(e, _result(e, known, leaving.get(e.slot, "") if e.slot is not None else "")) for e in entries]
+    made = {e.slot: r for e, r in results if e.slot is not None}
+    outputs = [made.get(o) or _leaf(program, o, known, f"output {k}") for k, o in enumerate(program.outputs)]
+    inner = [
+        r
+        for e, r in results
+        if e.updates is None and e.slot not in leaving and e.slot not in replaced and e.work is not IDLE and e.node.ndim
+        and (r.size.bound is None or r.size.bound >= above)
+    ]  # fmt: skip
+    buffers = [r for e, r in results if e.work.allocated and r.size.bound is not None]
+    return Explanation(
+        program.name, backend, tuple(_reports(step, entries, known)), tuple(outputs), tuple(inner),
+        known.costs(total(entries)), max(buffers, key=lambda r: r.size.bound or 0, default=None), above,
+        None if steps is None else tuple(steps), tuple(notes),
+    )  # fmt: skip
+
+
+def known_lengths(program: Program, shapes: Sequence[tuple[int, ...]] | None, numbers: Mapping[Variable, int]) -> Known:
+    """What is known of lengths before a call, or after one with arguments of given shapes."""
     known: dict[Variable, tuple[int, ...]] = {s: s.cell.shape for s in program.shared}
     if shapes is not None:
         known.update(zip(program.inputs, shapes, strict=True))
-    steps: list[Step] | None = None
-    if rewrites:
-        steps = []
-        rewrite([*source[0], *(e for _, e in source[1])], selection, steps, [s for s, _ in source[1]])
-    return Explanation(program.name, backend, tuple(reports(program, source[1], changed, outputs, known)),
-                       None if steps is None else tuple(steps), tuple(notes))  # fmt: skip
+    return Known(known, numbers)
 
 
-def reports(
-    program: Program, source: Updates, changed: Updates, outputs: Sequence[Variable], shapes: Shapes
-) -> Iterable[UpdateReport]:
+def _result(entry: Entry, known: Known, name: str) -> Result:
+    node, t = entry.node, entry.reads if entry.table is None else entry.table
+    return Result(
+        name, describe(node), str(node.type), node.place, known.amount(size(node)), known.costs(entry.work),
+        None if t is None else t.label, entry.loop,
+    )  # fmt: skip
+
+
+def _leaf(program: Program, slot: int, known: Known, name: str) -> Result:
+    """An output that nothing computes."""
+    node = [*program.inputs, *program.shared, *program.constants][slot]
+    return Result(name, describe(node), str(node.type), node.place, known.amount(size(node)), known.costs(IDLE))
+
+
+# --- updates
+
+
+def _reports(step: Step, entries: Sequence[Entry], known: Known) -> Iterable[UpdateReport]:
     """A report for each update, in the order in which they were given."""
+    program = step.program
     commits = {program.shared[c.shared]: c for c in program.commits}
-    written = dict(source)
-    for s, e in changed:
+    nothing = known.amount(Polynomial({}))
+    for s, _ in step.updates:
         commit = commits.get(s)
         if commit is None:
-            nothing = Amount("0", 0)
-            yield UpdateReport(s.label, True, True, "it keeps its value", None, nothing, nothing)
-        elif commit.writes:
-            yield _rows_report(s, commit, _reads(program, commit.shared, shapes), shapes)
+            costs, why = known.costs(IDLE), "it keeps its value"
+            yield UpdateReport(s.label, str(s.type), True, True, why, None, nothing, nothing, costs)
+            continue
+        parts = [e for e in entries if e.updates is s or (commit.value is not None and e.slot == commit.value)]
+        costs = known.costs(total(parts))
+        if commit.writes:
+            read, written = _rows_amounts(s, commit, _reads(program, commit.shared))
+            n = len(commit.writes)
+            reason = "it is a write into the old value"
+            if n > 1:
+                reason = f"it is {n} writes into the old value, one after another"
+            amounts = known.amount(read), known.amount(written)
+            yield UpdateReport(s.label, str(s.type), True, True, reason, None, *amounts, costs)
         else:
-            everything = _bytes(s, lengths(s), shapes)
-            reason, avoidable = why_whole(s, written[s], e, changed, outputs)
-            reason = _told.get(written[s], reason)
-            yield UpdateReport(s.label, False, False, reason, avoidable, everything, everything)
+            everything = known.amount(size(s))
+            reason, avoidable = step.why_whole(s)
+            yield UpdateReport(
+                s.label, str(s.type), False, False, reason, avoidable, everything, everything, costs
+            )  # fmt: skip
 
 
-def _reads(program: Program, shared: int, shapes: Shapes) -> list[Amount]:
-    """What the instructions of a program read of a shared variable; views of it are followed, lengths read nothing."""
-    s = program.shared[shared]
-    same = {program.first_shared + shared}
-    read = []
+def _reads(program: Program, shared: int) -> list[Polynomial]:
+    """What a program reads of a shared variable."""
+    return _reads_of(program, program.first_shared + shared, program.shared[shared])
+
+
+def _reads_of(program: Program, slot: int, node: Variable) -> list[Polynomial]:
+    """What instructions read of a slot, which holds `node`; views of it are followed, lengths read nothing."""
+    same = {slot}
+    read: list[Polynomial] = []
     for i in program.instructions:
         if not same.intersection(i.args) or i.op.name == "length":
             continue
         if i.op in (get_op, range_diagonal) and i.args[0] in same and not same.intersection(i.args[1:]):
-            read.append(_bytes(s, lengths(i.node), shapes))
+            read.append(_bytes(i.node))
         elif i.op.name in VIEWS:
             same.add(i.out)
+        elif i.body is not None and i.repeat is not None:
+            read += _reads_within(i, i.repeat, i.body, same)
         else:
-            read.append(_bytes(s, lengths(s), shapes))
+            read.append(size(node))
     return read
 
 
-def _rows_report(s: SharedVariable, commit: Commit, read: list[Amount], shapes: Shapes) -> UpdateReport:
-    written = []
-    for w in commit.writes:
-        node = w.node
-        part = get_op(s, *node.inputs[2:], index=w.index)
-        amount = _bytes(s, lengths(part), shapes)
-        written.append(amount)
-        if node.op is not set_op:
-            read.append(amount)
-    n = len(commit.writes)
-    reason = "it is a write into the old value" if n == 1 else f"it is {n} writes into the old value, one after another"
-    return UpdateReport(s.label, True, True, reason, None, _total(read), _total(written))
-
-
-def _total(amounts: Sequence[Amount]) -> Amount:
-    if len(amounts) == 1:
-        return amounts[0]
-    numbers = [a.number for a in amounts]
-    total = None if None in numbers else sum(n for n in numbers if n is not None)
-    return Amount(" + ".join(a.formula for a in amounts) or "0", total)
-
-
-def _bytes(s: SharedVariable, dims: Sequence[Variable], shapes: Shapes) -> Amount:
-    factors = [str(np.dtype(s.dtype).itemsize)]
-    number: int | None = np.dtype(s.dtype).itemsize
-    for d in dims:
-        text, value = _length(d, shapes)
-        factors.append(text)
-        number = None if number is None or value is None else number * value
-    return Amount(" * ".join(factors), number)
-
-
-def _length(d: Variable, shapes: Shapes) -> tuple[str, int | None]:
-    """A length as people write it, and its value if the shapes tell."""
-    if isinstance(d, Constant):
-        return str(d.data), int(d.data)
-    if d.op is not None and d.op.name == "length":
-        d = length_of(d.inputs[0], d.params["axis"])
-    if d.op is None:
-        return describe(d), None
-    if d.op.name == "length":
-        x, axis = d.inputs[0], d.params["axis"]
-        shape = shapes.get(x)
-        return f"{describe(x)}.shape[{axis}]", None if shape is None else shape[axis]
-    if d.op.name not in _ARITHMETIC:
-        return describe(d), None
-    parts = [_length(i, shapes) for i in d.inputs]
-    values = [n for _, n in parts if n is not None]
-    value = int(_ARITHMETIC[d.op.name](*values)) if len(values) == len(parts) else None
-    if d.op.name == "where" and d.inputs[0].op is OPS["equal"] and d.inputs[0].inputs[0] is d.inputs[2]:
-        return f"broadcast({parts[2][0]}, {parts[1][0]})", value  # of two lengths, the one that is not 1
-    return describe(d), value
-
-
-_ARITHMETIC: Mapping[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "minimum": min,
-    "maximum": max,
-    "equal": operator.eq,
-    "where": lambda condition, x, y: x if condition else y,
-}
-
-
-# --- why a whole table
-
-
-_told: WeakKeyDictionary[Variable, str] = WeakKeyDictionary()
-
-
-def tell_why_whole(written: Variable, reason: str) -> None:
-    """Have explanations say why an update, whose new value is `written`, was made of the whole table."""
-    _told[written] = reason
-
-
-def why_whole(
-    s: SharedVariable, written: Variable, e: Variable, changed: Updates, outputs: Sequence[Variable]
-) -> tuple[str, str | None]:
-    """Why an update is of the whole table, and the spelling that would not be, if there is one.
-
-    written: the new value as the user wrote it; e: as it was rewritten.
-    """
-    full, again = rewrite([written, e], Selection.of(True))  # a backend's own rules may have made another form
-    if full is not e and all(_chain_base(f) is s for f in (full, again)) and _chain_base(e) is not s:
-        return "the rewrites that turn it into writes of rows are switched off", "rewrites=True"
-    node = e
-    while is_write(node):
-        users = _other_users(node, e, changed, outputs)
-        if users:
-            return (
-                f"{describe(node)} is used by {users} too, so old and new value must lie side by side",
-                f"read the rows that are needed from {s.label} as it was, or from what is written",
-            )
-        node = node.inputs[0]
-    if node is s:
-        return "what is written depends on the whole value", None
-    if s not in toposort([e]):
-        return f"its new value, {describe(e)}, does not depend on the old one", None
-    blocked = _blocking(node, s)
-    if blocked is not None:
-        name, rows = blocked
-        reason = f"the gradient holds rows only, but no rule carries rows through {name!r}, in {describe(node)}"
-        where = rows.params["index"].spell([describe(i) for i in rows.inputs[2:]])
-        remedy = (
-            f"with s = {s.label}[{where}], write updates=[({s.label}, st.inc_subtensor(s, ...))] and st.grad(cost, s) "
-            f"in place of st.grad(cost, {s.label}); repeated ids then act one by one"
-        )
-        return reason, remedy
-    return f"{describe(node)} computes every element", None
-
-
-def _chain_base(e: Variable) -> Variable:
-    while is_write(e):
-        e = e.inputs[0]
-    return e
-
-
-def _other_users(node: Variable, e: Variable, changed: Updates, outputs: Sequence[Variable]) -> str:
-    """Who uses a node of a chain besides the chain."""
-    names = [f"output {k}" for k, o in enumerate(outputs) if o is node]
-    users = [n for n in toposort([*outputs, *(v for _, v in changed)]) if node in n.inputs]
-    own = 0 if node is e else 1
-    if len(users) > own or (users and node is e):
-        names += [describe(u) for u in users[own:][:2]] or ["other parts of the step"]
-    names += [f"the update of {t.label}" for t, v in changed if v is node and e is not node]
-    return ", ".join(names)
-
-
-def _blocking(node: Variable, s: SharedVariable) -> tuple[str, Variable] | None:
-    """The op that makes a whole table of rows: between `node` and zeros with writes of the shape of s."""
-    seen: set[Variable] = set()
-    stack = [node]
-    while stack:
-        n = stack.pop()
-        if n in seen or n.op is None:
+def _reads_within(i: Instruction, how: Repeat, body: Program, same: Collection[int]) -> Iterable[Polynomial]:
+    """What a loop reads of what is in some slots: elements and states it reads all of, the rest as its body does."""
+    for k, (arg, place) in enumerate(zip(i.args[how.first : how.taken], body.inputs, strict=True)):
+        if arg not in same:
             continue
-        seen.add(n)
-        for i in n.inputs:
-            if i.type.shape != s.type.shape:
-                continue
-            if is_write(i) and is_zeros(_chain_base(i)) and n.op is not get_op and not is_write(n):
-                return n.op.name, i
-            stack.append(i)
-    return None
+        if k < how.sequences + how.states:
+            yield seen_from_outside(Work(size(place)), i.nodes).read if k < how.sequences else size(place)
+        else:
+            for p in _reads_of(body, k, place):
+                yield seen_from_outside(Work(p), i.nodes).read
 
 
-_warned: WeakSet[SharedVariable] = WeakSet()
+def _bytes(x: Variable) -> Polynomial:
+    """The bytes of x, where lengths that are broadcast may differ."""
+    product = Polynomial.of(np.dtype(x.dtype).itemsize)
+    for d in lengths(x):
+        product = product * polynomial(d)
+    return product
 
 
-def warn_of_whole_tables(program: Program, source: Updates, changed: Updates, outputs: Sequence[Variable]) -> None:
-    """A WholeTableWarning for each large table that is updated as a whole and need not be: once for each variable."""
-    for c in program.commits:
-        s = program.shared[c.shared]
-        if c.writes or s in _warned or math.prod(s.cell.shape) <= LARGE:
-            continue
-        written, e = dict(source)[s], dict(changed)[s]
-        reason, avoidable = why_whole(s, written, e, changed, outputs)
-        if avoidable is not None:
-            _warned.add(s)
-            size = " x ".join(map(str, s.cell.shape))
-            warn(
-                f"{program.name}: each call computes all of {s.label} ({size}): {reason}. Instead: {avoidable}",
-                WholeTableWarning,
-            )
+def _rows_amounts(s: SharedVariable, commit: Commit, read: Sequence[Polynomial]) -> tuple[Polynomial, Polynomial]:
+    """Bytes of a variable that are read and written, where it is written in place."""
+    written = [_bytes(get_op(s, *w.node.inputs[2:], index=w.index)) for w in commit.writes]
+    also = [p for w, p in zip(commit.writes, written, strict=True) if w.node.op is not set_op]
+    return total_of([*read, *also]), total_of(written)
 
 
-__all__ = ["Explanation", "UpdateReport", "WholeTableWarning", "explanation", "warn_of_whole_tables"]
+# --- rows of the table
+
+T = TypeVar("T")
+
+
+def _alike(items: Iterable[T], key: Callable[[T], Hashable]) -> list[list[T]]:
+    """Items of equal keys together, in the order of the first of each."""
+    groups: dict[Hashable, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
+
+
+def _form(amount: Amount) -> Hashable:
+    """A formula without the names of what it speaks of."""
+    return amount.number if amount.is_constant else re.sub(r"[^\W\d][\w.]*", "x", amount.formula)
+
+
+def _update_rows(updates: Sequence[UpdateReport]) -> list[Row]:
+    rows = []
+    scalars = [u for u in updates if u.type.endswith("[]")]
+    for group in _alike((u for u in updates if u not in scalars), _update_key):
+        first = group[0]
+        read, written = added([u.read for u in group]), added([u.written for u in group])
+        costs = all_added([u.costs for u in group])
+        cells = (read.scaled("B"), written.scaled("B"), costs.allocated.scaled("B"), costs.computed.scaled())
+        notes = [f"{'each: ' if len(group) > 1 else ''}{first.how}: {first.reason}"]
+        if not (first.read.is_constant and first.written.is_constant):
+            notes.append(f"reads {first.read.formula}, writes {first.written.formula} bytes")
+        if first.avoidable:
+            notes.append(f"instead: {first.avoidable}")
+        tail = first.type if len({u.type for u in group}) == 1 else first.type.partition("[")[0]
+        rows.append(Row(several([u.variable for u in group]), cells, tail, tuple(notes)))
+    if scalars:
+        read, written = added([u.read for u in scalars]), added([u.written for u in scalars])
+        costs = all_added([u.costs for u in scalars])
+        cells = (read.scaled("B"), written.scaled("B"), costs.allocated.scaled("B"), costs.computed.scaled())
+        rows.append(Row(f"scalars: {several([u.variable for u in scalars])}", cells))
+    return rows
+
+
+def _update_key(u: UpdateReport) -> Hashable:
+    how = u.in_place, u.rows, u.avoidable is None, u.reason if u.rows else None
+    return (*how, u.type.partition("[")[0], _form(u.read), _form(u.written), _form(u.costs.allocated))
+
+
+def _result_rows(results: Sequence[Result]) -> list[Row]:
+    groups = _alike(
+        results,
+        lambda r: (r.type, r.table, r.loop, _form(r.size), _form(r.costs.computed), r.what if r.table else None),
+    )
+    groups.sort(key=lambda g: -(g[0].size.bound or 0))
+    rows = []
+    for group in groups[:_MOST]:
+        first = group[0]
+        costs = all_added([r.costs for r in group])
+        tail = f"{first.type}  {first.size.formula}"
+        tail += f"  OF THE SIZE OF {first.table}" if first.table else ""
+        tail += f"  in {first.loop}" if first.loop else ""
+        what = first.what if len(group) == 1 else f"{first.what} and {len(group) - 1} alike"
+        rows.append(Row(what, costs.cells, tail))
+    left = sum(map(len, groups[_MOST:]))
+    if left:
+        rows.append(Row(f"{counted(left, 'smaller one')}: see .intermediates"))
+    return rows
+
+
+_MOST = 12
+
+
+def _row(r: Result, label: str, size: Amount) -> Row:
+    return Row(label, r.costs.cells, f"{r.type}  {size.formula}")
+
+
+def _formulas(costs: Costs) -> tuple[str, ...]:
+    parts = {"reads": costs.read, "writes": costs.written, "allocates": costs.allocated, "computes": costs.computed}
+    return tuple(f"{verb} {a.formula}" for verb, a in parts.items() if not a.is_constant)
+
+
+__all__ = ["ABOVE", "Explanation", "Result", "UpdateReport", "explanation", "known_lengths"]

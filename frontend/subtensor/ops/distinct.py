@@ -14,7 +14,18 @@ from dataclasses import dataclass
 from subtensor.graph.constants import constant
 from subtensor.graph.cost import Cost
 from subtensor.graph.indexing import out_of_bounds
-from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Length, Variable, call, define
+from subtensor.graph.nodes import (
+    DISCONNECTED,
+    SPOKEN,
+    ZERO,
+    Argument,
+    Cotangent,
+    Length,
+    Variable,
+    call,
+    define,
+    describe,
+)
 from subtensor.graph.types import INDEX, TensorType
 from subtensor.ops.elementwise import cast
 from subtensor.ops.selection import summed_segments
@@ -207,3 +218,53 @@ class Runs:
     def places(self) -> Variable:
         """(B,): for each id, where its value stands in ``values``."""
         return run_places(self.order, self.starts)
+
+
+# --- in words
+
+
+def distinct(ordered: Variable) -> str:
+    """What the runs of sorted ids are called: ``distinct(ids)``."""
+    return f"distinct({', '.join(_names(ordered))})"
+
+
+def _names(x: Variable) -> list[str]:
+    """What ids that were sorted, checked and joined are made of."""
+    if (of := _sorted(x)) is not None:
+        return _names(of)
+    if x.op is row_numbers or (x.name is None and x.op is not None and x.op.name in ("reshape", "cast", "sort")):
+        return _names(x.inputs[0])
+    if x.op is not None and x.op.name == "concatenate" and x.name is None:
+        return list(dict.fromkeys(name for i in x.inputs for name in _names(i)))
+    return [describe(x)]
+
+
+def _sorted(x: Variable) -> Variable | None:
+    """The vector that ``x = vector[argsort(vector)]`` sorts."""
+    if x.op is None or x.op.name != "subtensor" or len(x.inputs) != 2:
+        return None
+    vector, order = x.inputs
+    sorts = order.op is not None and order.op.name == "argsort" and order.inputs[0] is vector
+    return vector if sorts else None
+
+
+def _spoken_read(node: Variable, depth: int) -> str | None:
+    x = node.inputs[0]
+    if len(node.inputs) == 2 and node.inputs[1].op is run_starts and node.inputs[1].inputs[0] is x:
+        return distinct(x)
+    return f"sort({', '.join(_names(node))})" if _sorted(node) is not None else None
+
+
+SPOKEN["subtensor"] = _spoken_read
+SPOKEN["row_numbers"] = lambda node, depth: describe(node.inputs[0], depth)
+SPOKEN["run_starts"] = lambda node, depth: f"starts of {distinct(node.inputs[0])}"
+SPOKEN["run_sums"] = lambda node, depth: (
+    f"sums of {describe(node.inputs[0], depth - 1)} by {distinct(node.inputs[2].inputs[0])}"
+    if node.inputs[2].op is run_starts
+    else None
+)
+SPOKEN["run_places"] = lambda node, depth: (
+    f"places in {distinct(node.inputs[1].inputs[0])}" if node.inputs[1].op is run_starts else None
+)
+SPOKEN["spread_rows"] = lambda node, depth: f"{describe(node.inputs[0], depth)} for each row"
+SPOKEN["fitting_mask"] = lambda node, depth: describe(node.inputs[0], depth)

@@ -16,7 +16,7 @@ from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.nodes import Variable, call
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX
-from subtensor.look.explain import tell_why_whole
+from subtensor.look.whole import tell_why_whole
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.constraints import Constraint, constrained

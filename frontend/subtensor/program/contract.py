@@ -127,6 +127,8 @@ OPTIONAL: Mapping[str, str] = MappingProxyType(
         "in_place": "True: the arrays of shared variables are NumPy's and steps write in them, so that a value that "
         "lies in a file can be updated there; where a cell that a step updates has a keeper, the executable ends "
         "with ``subtensor.plugin.commit_kept`` in place of ``commit``",
+        "reads_fuse": "True: what is computed by elements, and read only at positions, by one read, is computed there "
+        "only, as XLA does; so that nobody is warned of it",
         "adopt": "adopt(value, disposable) -> Array: as ``from_numpy``, for an array that is handed over; if "
         "disposable, nobody will look at it again, and its memory may be given back while it is read",
         "read_rows": "read_rows(array, start, stop) -> numpy.ndarray: some rows of an array, valid until the next step",
@@ -135,6 +137,7 @@ OPTIONAL: Mapping[str, str] = MappingProxyType(
 )
 """What a backend may have besides, so that tables are nowhere twice."""
 
+_SAID = ("in_place", "reads_fuse")
 _DATA: Mapping[str, type] = {"name": str, "spec_version": int, "capabilities": frozenset, "operations": frozenset}
 _METHODS = ("compile", "from_numpy", "to_numpy")
 
@@ -165,8 +168,8 @@ def backend_fault(backend: object) -> str | None:
             return f"attribute {attribute!r} is {getattr(backend, attribute)!r}, expected a method"
     for attribute in OPTIONAL:
         value = getattr(backend, attribute, None)
-        if value is not None and not (isinstance(value, bool) if attribute == "in_place" else callable(value)):
-            expected_form = "True or False" if attribute == "in_place" else "a method"
+        if value is not None and not (isinstance(value, bool) if attribute in _SAID else callable(value)):
+            expected_form = "True or False" if attribute in _SAID else "a method"
             return f"attribute {attribute!r} is {value!r}, expected {expected_form}, or none of that name"
     unknown = sorted(map(str, backend.capabilities - CAPABILITIES))  # type: ignore[attr-defined]
     if unknown:

@@ -59,6 +59,11 @@ class Forms:
         self._lock = threading.RLock()
         self._watch()
 
+    @property
+    def all(self) -> list[Form]:
+        """The forms that were built so far."""
+        return list(self._forms)
+
     def _watch(self) -> None:
         """Find out which arguments decide: whose shapes, and which are lengths themselves."""
         prices = [p for form in self._forms for q in form.asked for p in (q.chosen, q.other)]

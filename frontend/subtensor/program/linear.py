@@ -226,22 +226,13 @@ class _Builder:
         self.families: Families = {}  # set by ``order``
         self.given_up: set[Variable] = set()  # inputs whose buffers may be overwritten
         self.roots: dict[Variable, frozenset[Variable]] = {}
-        self.uses = _count_uses([*outputs, *(e for _, e in updates)])
-        self.chains = {s: chain for s, e in updates if (chain := self._write_chain(s, e))}
+        uses = count_uses([*outputs, *(e for _, e in updates)])
+        self.chains = {s: chain for s, e in updates if (chain := write_chain(s, e, uses))}
         self.shapes: dict[Variable, tuple[object, ...]] = {}  # set by ``order``
         self.taken: set[Variable] = set()  # roots of buffers that leave the program
         self.replaced = {s: self._new_value(e, updates) for s, e in updates if s not in self.chains and e is not s}
         self.writes = {s: [self._operands(w) for w in chain] for s, chain in self.chains.items()}
         self.outputs = list(outputs) if part else [self._owned(o) for o in outputs]
-
-    def _write_chain(self, s: SharedVariable, e: Variable) -> list[Variable]:
-        """The writes that turn `s` into `e`, first one first, where nothing else sees what is in between."""
-        chain: list[Variable] = []
-        node = e
-        while is_write(node) and self.uses[node] == 1:
-            chain.append(node)
-            node = node.inputs[0]
-        return chain[::-1] if node is s else []
 
     def _roots(self, node: Variable) -> frozenset[Variable]:
         """The nodes whose buffers `node` may share."""
@@ -368,7 +359,8 @@ def _unshared_copy(node: Variable) -> Variable:
     return Variable(node.type, copy_op, (node,), name=node.name)
 
 
-def _count_uses(outputs: Iterable[Variable]) -> dict[Variable, int]:
+def count_uses(outputs: Iterable[Variable]) -> dict[Variable, int]:
+    """How often each node of a graph is used; to be an output counts, too."""
     outputs = list(outputs)
     uses: dict[Variable, int] = dict.fromkeys(toposort(outputs), 0)
     for node in uses:
@@ -377,6 +369,16 @@ def _count_uses(outputs: Iterable[Variable]) -> dict[Variable, int]:
     for o in outputs:
         uses[o] += 1
     return uses
+
+
+def write_chain(s: SharedVariable, e: Variable, uses: Mapping[Variable, int]) -> list[Variable]:
+    """The writes that turn `s` into `e`, first one first, where nothing else sees what is in between."""
+    chain: list[Variable] = []
+    node = e
+    while is_write(node) and uses[node] == 1:
+        chain.append(node)
+        node = node.inputs[0]
+    return chain[::-1] if node is s else []
 
 
 def build(

@@ -31,7 +31,7 @@ from subtensor.ops.loop import is_loop, joined
 from subtensor.ops.subtensor import get_op, inc_op, is_write
 from subtensor.ops.views import VIEWS
 from subtensor.rewrites.lengths import at_most, length_polynomial, polynomial
-from subtensor.rewrites.shapes import is_zeros, same_length
+from subtensor.rewrites.shapes import is_zeros
 
 NOTHING = Polynomial({})
 
@@ -86,7 +86,7 @@ def _width(x: Variable) -> int:
     return np.dtype(x.dtype).itemsize
 
 
-def _stored(x: Variable) -> Variable:
+def stored(x: Variable) -> Variable:
     """What lies in memory where x is looked at: of what was broadcast, the source."""
     while x.op is not None and x.op.name in _PLAIN_VIEWS:
         x = x.inputs[0]
@@ -128,7 +128,7 @@ def _work(node: Variable, *, overwrites: bool) -> Work:
     usual = IDLE
     if op.name not in VIEWS:
         out = size(node)
-        read = total(size(i) for i in map(_stored, dict.fromkeys(node.inputs)))
+        read = total(size(i) for i in map(stored, dict.fromkeys(node.inputs)))
         usual = Work(read, out, NOTHING if overwrites else out, elements(node))
     return usual if op.cost is None else _stated(node, op.cost, usual, overwrites=overwrites)
 
@@ -193,7 +193,7 @@ def _write_work(node: Variable, *, overwrites: bool) -> Work:
     if index.arrays:
         each = (_ADD_AT if node.op is inc_op else _PUT) * (1 if _whole_rows(index) else _ONE_BY_ONE)
     width = _width(x)
-    read = size(_stored(y)) + total(size(inputs[slot]) for _, slot in index.arrays)
+    read = size(stored(y)) + total(size(inputs[slot]) for _, slot in index.arrays)
     if node.op is inc_op:
         read = read + chosen * width
     work = Work(read, chosen * width, NOTHING, chosen * each)
@@ -234,7 +234,7 @@ def _contraction_work(node: Variable) -> Work:
     product = Polynomial.of(_PRODUCT)
     for n in counts.values():
         product = product * n
-    return Work(size(_stored(a)) + size(_stored(b)), size(node), size(node), product)
+    return Work(size(stored(a)) + size(stored(b)), size(node), size(node), product)
 
 
 _PRODUCT = 1.5
@@ -248,17 +248,22 @@ def loop_work(members: Sequence[Variable]) -> Work:
     after = dict(zip(loop.states, loop.following, strict=True))
     roots = [m.params["output"] for m in members] + [after[p] for p in call.values if p in after]
     each = total_work(graph_work([*roots, *([] if loop.stop is None else [loop.stop])]))
+    out = total(map(size, members))
+    return seen_from_outside(each, members) + Work(NOTHING, out, out)
+
+
+def seen_from_outside(each: Work, members: Sequence[Variable]) -> Work:
+    """What all iterations of a loop take of what each takes, in lengths that are known where the loop stands."""
+    call = joined(members)
 
     def outside(d: Atom) -> Polynomial | None:
         if not isinstance(d, Variable) or d.op is None or d.op.name != "length" or d.inputs[0] not in call.values:
             return None
         p, axis = d.inputs[0], d.params["axis"]
-        return length_polynomial(call.values[p], axis + (p in loop.sequences))
+        return length_polynomial(call.values[p], axis + (p in call.loop.sequences))
 
-    out = total(map(size, members))
     times = polynomial(call.steps)
-    inside = Work(*(p.bounded(outside) * times for p in (each.read, each.written, each.allocated, each.computed)))
-    return inside + Work(NOTHING, out, out)
+    return Work(*(p.bounded(outside) * times for p in (each.read, each.written, each.allocated, each.computed)))
 
 
 # --- graphs
@@ -311,17 +316,6 @@ def order(a: Polynomial, b: Polynomial) -> Order:
     return compare(a, b, at_most)
 
 
-# --- what is large
-
-
-def table_size(x: Variable, tables: Iterable[SharedVariable]) -> SharedVariable | None:
-    """The table, if there is one, of whose size x is: an axis of x surely is as long as the first axis of the table."""
-    for t in tables:
-        if t.ndim and t.type.shape[0] != 1 and any(same_length(x, axis, t, 0) for axis in range(x.ndim)):
-            return t
-    return None
-
-
 __all__ = [
     "CALL",
     "IDLE",
@@ -333,9 +327,10 @@ __all__ = [
     "is_new",
     "loop_work",
     "order",
+    "seen_from_outside",
     "selected",
     "size",
-    "table_size",
+    "stored",
     "total_work",
     "work_of",
 ]

@@ -134,6 +134,11 @@ class Selection:
         rules = [r for r in available if (not wanted or _words(r) & wanted) and not _words(r) & unwanted]
         return Selection(tuple(rules), UNPRICED not in words)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all rules are among it, and costs are taken into account."""
+        return self.priced and set(RULES.values()).issubset(self.rules)
+
     def stages(self) -> list[Selection]:
         """What is tried first, and what is tried when none of that fits any more."""
         stages = (tuple(r for r in self.rules if r.last is last) for last in (False, True))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from subtensor.graph.indexing import Slice
 from subtensor.graph.nodes import OPS, Constant, Variable, describe
 from subtensor.graph.polynomial import Atom, Polynomial
-from subtensor.ops.distinct import row_numbers, run_starts
+from subtensor.ops.distinct import distinct, row_numbers, run_starts
 from subtensor.ops.subtensor import fitting_mask, flatnonzero_op, get_op
 from subtensor.rewrites.shapes import deciding, length_of
 
-_length, _cast, _reshape = OPS["length"], OPS["cast"], OPS["reshape"]
+_length, _cast, _reshape, _arange = OPS["length"], OPS["cast"], OPS["reshape"], OPS["arange"]
 _lengths: WeakKeyDictionary[Variable, dict[int, Polynomial]] = WeakKeyDictionary()
+_polynomials: WeakKeyDictionary[Variable, Polynomial] = WeakKeyDictionary()
 
 
 def length_polynomial(x: Variable, axis: int) -> Polynomial:
@@ -26,41 +28,86 @@ def length_polynomial(x: Variable, axis: int) -> Polynomial:
     n = x.type.shape[axis]
     if n is not None:
         return Polynomial.of(n)
-    known = _lengths.setdefault(x, {})
-    if axis not in known:
-        known[axis] = _found(x, axis)
-    return known[axis]
-
-
-def _found(x: Variable, axis: int, depth: int = 0) -> Polynomial:
-    d = length_of(x, axis)
-    if d.op is not _length or depth >= _DEEPEST:
-        return polynomial(d)
-    places = deciding(d.inputs[0], d.params["axis"])
-    numbers = [n for i, a in places if (n := i.type.shape[a]) is not None]
-    if numbers:
-        return Polynomial.of(numbers[0])
-    return _found(*places[0], depth + 1) if places else Polynomial.atom(d)
-
-
-_DEEPEST = 20
-"""How many ops deep a length is looked for."""
+    found = _lengths.get(x, {}).get(axis)
+    if found is None:
+        found = polynomial(length_of(x, axis))
+        if not is_made_of(found, x):
+            _lengths.setdefault(x, {})[axis] = found
+    return found
 
 
 def polynomial(d: Variable) -> Polynomial:
     """A length that is a node as a polynomial."""
+    here: dict[Variable, Polynomial] = {}
+    stack = [d]
+    while stack:
+        node = stack[-1]
+        if node in here:
+            stack.pop()
+            continue
+        found = _polynomials.get(node)
+        parts = () if found is not None else _parts(node)
+        missing = [i for i in parts if i not in here]
+        if missing:
+            stack += missing
+            continue
+        if found is None:
+            found = _joined(node, [here[i] for i in parts])
+            if not is_made_of(found, node):
+                _polynomials[node] = found
+        here[node] = found
+        stack.pop()
+    return here[d]
+
+
+def _parts(d: Variable) -> tuple[Variable, ...]:
+    """The lengths of which one is a sum or a product, or which it surely is equal to."""
+    if d.op is None:
+        return ()
+    if d.op.name in ("add", "multiply"):
+        return d.inputs
+    if d.op is _cast or _divisor(d):
+        return d.inputs[:1]
+    if d.op is not _length:
+        return ()
+    x, axis = d.inputs[0], d.params["axis"]
+    if x.type.shape[axis] is not None:
+        return ()
+    found = length_of(x, axis)
+    if found is not d:
+        return (found,)
+    places = deciding(x, axis)
+    if not places or any(i.type.shape[a] is not None for i, a in places):
+        return ()
+    return (length_of(*places[0]),)
+
+
+def _joined(d: Variable, parts: Sequence[Polynomial]) -> Polynomial:
+    """A length, given its parts."""
     if isinstance(d, Constant):
         return Polynomial.of(int(d.data))
     if d.op is not None and d.op.name in ("add", "multiply"):
-        a, b = map(polynomial, d.inputs)
+        a, b = parts
         return a + b if d.op.name == "add" else a * b
-    if d.op is _cast:
-        return polynomial(d.inputs[0])
-    if d.op is not None and d.op.name == "floor_divide" and d.inputs[1].known is not None and d.inputs[1].known > 0:
-        return polynomial(d.inputs[0]) * (1 / int(d.inputs[1].known))  # lengths that are divided leave no rest
+    if _divisor(d):
+        return parts[0] * (1 / _divisor(d))  # lengths that are divided leave no rest
     if d.op is _length:
-        return length_polynomial(d.inputs[0], d.params["axis"])
-    return Polynomial.atom(d)
+        x, axis = d.inputs[0], d.params["axis"]
+        numbers = [n for i, a in ((x, axis), *deciding(x, axis)) if (n := i.type.shape[a]) is not None]
+        if numbers:
+            return Polynomial.of(numbers[0])
+    return parts[0] if parts else Polynomial.atom(d)
+
+
+def _divisor(d: Variable) -> int:
+    """The number that a length is divided by to give this one; 0 where it is none."""
+    by = d.inputs[1].known if d.op is not None and d.op.name == "floor_divide" else None
+    return 0 if by is None else max(0, int(by))
+
+
+def is_made_of(p: Polynomial, node: Variable) -> bool:
+    """Whether a node, or its length, is in a polynomial: a memo by the node would keep it alive."""
+    return any(a is node or (isinstance(a, Variable) and node in a.inputs) for a in p.atoms)
 
 
 def told_by(node: Variable) -> dict[Atom, Polynomial]:
@@ -154,40 +201,82 @@ _ARITHMETIC: Mapping[str, Callable[..., Any]] = {
 Shapes = Mapping[Variable, tuple[int, ...]]
 
 
-def value_of(d: Variable, shapes: Shapes, known: Mapping[Variable, int] | None = None) -> int | None:
-    """The number that a length is, where the shapes of inputs and shared variables tell. known: other lengths."""
-    if known is not None and d in known:
-        return known[d]
-    if isinstance(d, Constant):
-        return int(d.data)
+def value_of(
+    d: Variable,
+    shapes: Shapes,
+    known: Mapping[Variable, int] | None = None,
+    found: dict[Variable, int | None] | None = None,
+) -> int | None:
+    """The number that a length is, where the shapes of inputs and shared variables tell. known: other lengths. found:
+    where lengths that were found for the same shapes are kept.
+    """
+    here: dict[Variable, int | None] = {} if found is None else found
+    stack = [d]
+    while stack:
+        node = stack[-1]
+        parts = () if node in here or (known is not None and node in known) else _needed(node)
+        missing = [i for i in parts if i not in here]
+        if missing:
+            stack += missing
+            continue
+        if node not in here:
+            values = [here[i] for i in parts]
+            given = None if known is None else known.get(node)
+            here[node] = _computed(node, values, shapes) if given is None else given
+        stack.pop()
+    return here[d]
+
+
+def _needed(d: Variable) -> tuple[Variable, ...]:
+    """What a length is computed of."""
     if d.op is _length:
         found = length_of(d.inputs[0], d.params["axis"])
         if found is not d:
-            return value_of(found, shapes, known)
-        shape = shapes.get(d.inputs[0])
-        return None if shape is None else shape[d.params["axis"]]
-    if d.op is None or d.op.name not in _ARITHMETIC:
+            return (found,)
+        return d.inputs[0].inputs if d.inputs[0].op is _arange else ()
+    return d.inputs if d.op is not None and d.op.name in _ARITHMETIC else ()
+
+
+def _computed(d: Variable, parts: Sequence[int | None], shapes: Shapes) -> int | None:
+    if isinstance(d, Constant):
+        return int(d.data)
+    numbers = [n for n in parts if n is not None]
+    if len(numbers) < len(parts) or d.op is None:
         return None
-    values = [value_of(i, shapes, known) for i in d.inputs]
-    return None if None in values else int(_ARITHMETIC[d.op.name](*values))
+    if d.op is _length:
+        if not parts:
+            shape = shapes.get(d.inputs[0])
+            return None if shape is None else shape[d.params["axis"]]
+        return numbers[0] if len(numbers) == 1 else len(range(*numbers))
+    return int(_ARITHMETIC[d.op.name](*numbers)) if parts else None
 
 
 def values(shapes: Shapes, known: Mapping[Variable, int] | None = None) -> Callable[[Atom], float | None]:
     """What ``Polynomial.value`` takes, for the shapes of inputs and shared variables. known: other lengths."""
-    return lambda d: value_of(d, shapes, known) if isinstance(d, Variable) else None
+    found: dict[Variable, int | None] = {}
+    return lambda d: value_of(d, shapes, known, found) if isinstance(d, Variable) else None
 
 
 def estimates(shapes: Shapes, known: Mapping[Variable, int] | None = None) -> Callable[[Atom], float | None]:
     """As ``values``, and where these do not tell a length, the least that it surely is not more than."""
+    found: dict[Variable, int | None] = {}
+    most: dict[tuple[Atom, int], float | None] = {}
 
-    def estimate(d: Atom) -> float | None:
-        found = value_of(d, shapes, known) if isinstance(d, Variable) else None
-        if found is not None:
-            return found
-        within = [v for p in bounds(d) if (v := p.value(estimate)) is not None]
-        return min(within) if within else None
+    def estimate(d: Atom, depth: int = _BOUNDS) -> float | None:
+        value = value_of(d, shapes, known, found) if isinstance(d, Variable) else None
+        if value is not None or not depth:
+            return value
+        if (d, depth) not in most:
+            deeper = partial(estimate, depth=depth - 1)
+            within = [v for p in bounds(d) if (v := p.value(deeper)) is not None]
+            most[d, depth] = min(within) if within else None
+        return most[d, depth]
 
     return estimate
+
+
+_BOUNDS = 4
+"""How many bounds may be bounded by one another."""
 
 
 # --- words
@@ -200,7 +289,7 @@ def words(d: Atom) -> str:
     if d.op is _length:
         x, axis = d.inputs[0], d.params["axis"]
         if x.op is run_starts:
-            return f"distinct({', '.join(_names_of_ids(x.inputs[0]))})"
+            return distinct(x.inputs[0])
         if x.op is flatnonzero_op:
             return f"count({_mask(x.inputs[0])})"
         return f"{describe(x)}.shape[{axis}]"
@@ -217,14 +306,3 @@ def words(d: Atom) -> str:
 
 def _mask(x: Variable) -> str:
     return describe(x.inputs[0] if x.op is fitting_mask else x)
-
-
-def _names_of_ids(x: Variable) -> list[str]:
-    """What ids that were sorted, checked and joined are made of."""
-    if x.op is get_op and len(x.inputs) == 2 and x.inputs[1].op is OPS["argsort"]:
-        return _names_of_ids(x.inputs[0])
-    if x.op is row_numbers or (x.name is None and x.op is not None and x.op.name in ("reshape", "cast", "sort")):
-        return _names_of_ids(x.inputs[0])
-    if x.op is OPS["concatenate"] and x.name is None:
-        return list(dict.fromkeys(name for i in x.inputs for name in _names_of_ids(i)))
-    return [describe(x)]

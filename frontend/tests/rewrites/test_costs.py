@@ -9,7 +9,8 @@ from subtensor.graph.nodes import OPS, Op
 from subtensor.graph.polynomial import Order, Polynomial, compare
 from subtensor.plugin import Cost
 from subtensor.program.accounts import accounts, total
-from subtensor.rewrites.costs import IDLE, graph_work, order, size, table_size, total_work, work_of
+from subtensor.rewrites.costs import IDLE, graph_work, order, size, total_work, work_of
+from subtensor.rewrites.large import table_size, tables
 from subtensor.rewrites.lengths import at_most, length_polynomial, values, words
 
 V, D = 1000, 4
@@ -174,3 +175,41 @@ def test_what_is_of_a_tables_size():
     assert table_size(st.exp(u), [t, u]) is u
     assert table_size(t[ids], [t, u]) is None
     assert table_size(t.sum(1), [t]) is t
+
+
+def test_lengths_that_are_equal_by_chance_are_not_a_tables():
+    t = st.shared(np.zeros((D, D)), name="t")
+    w = st.shared(np.zeros((D, 5)), name="w")
+    batch = st.tensor("batch", "int64", (D,))
+    x = st.tensor("x", "float64", (D, 5))
+    assert table_size(t[ids], [t]) is None
+    assert table_size(t[batch], [t]) is None
+    assert table_size(t[batch] @ w, [t, w]) is None
+    assert table_size(x * 2, [t, w]) is None
+    assert table_size(t @ w, [t]) is t
+    assert table_size(st.zeros((D, 3)), [t]) is t
+    assert table_size(t.T, [t]) is t
+
+
+def test_tables_are_what_rows_are_selected_of():
+    t, u, v, w = (st.shared(np.zeros((V, D)), name=n) for n in "tuvw")
+    mask = st.tensor("mask", "bool", (V,))
+    new = [t[ids].sum(), u.T[ids[0]], v[mask].inc(1.0), w[:5].sum() + w[[0, 3]].sum()]
+    assert tables(new) == [t, v]
+    outer, _ = st.scan(lambda i: t[i].sum(), sequences=[ids])
+    assert tables([outer]) == [t]
+    steps = st.optimizers.adam((t[ids] ** 2).sum(), [t])
+    assert {s.name for s in tables(steps.values())} >= {"t", "t.adam.m", "t.adam.v"}
+
+
+def test_what_a_loop_does_within_is_told_by_itself():
+    t, x = st.shared(np.zeros((V, D)), name="t"), st.dvector("x")
+    whole, _ = st.scan(lambda i: st.tanh(t * i).sum(), sequences=[x])
+    entries = accounts(st.function([x], whole).program)
+    found = [e for e in entries if e.table is t]
+    assert found
+    assert all(e.loop for e in found)
+    assert found[0].work.allocated.value(values({x: (3,)})) == 3 * 8 * V * D
+    rows, _ = st.scan(lambda i: t[i].sum(), sequences=[ids])
+    entries = accounts(st.function([ids], rows).program)
+    assert not [e for e in entries if e.table is not None or e.reads is not None]
