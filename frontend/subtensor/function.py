@@ -40,7 +40,7 @@ from subtensor.graph.nodes import (
 )
 from subtensor.graph.operators import public
 from subtensor.graph.shared import SharedVariable, default_updates
-from subtensor.graph.types import can_cast
+from subtensor.graph.types import BFLOAT16, can_cast
 from subtensor.look.drawing import draw
 from subtensor.look.explain import Explanation, explanation, warn_of_whole_tables
 from subtensor.ops.elementwise import same_kind
@@ -509,6 +509,8 @@ def _compiled(
         shared = [v for v in toposort(roots) if isinstance(v, SharedVariable)] if judge.asked or again else []
         inputs = [p.variable for p in parameters]
         program = build(label, inputs, *guarded(outs, changed, on_nonfinite), operations, target.name, shared=shared)
+        if BFLOAT16 not in target.capabilities and any(t.dtype == BFLOAT16 for t in program.types):
+            raise Unsupported(BFLOAT16)
         executable = target.compile(program, lowerings=checked_lowerings(program, lowerings, owners))
         return Form((outs, changed), program, executable, tuple(judge.asked))
 

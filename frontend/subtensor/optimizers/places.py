@@ -18,11 +18,12 @@ from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.indexing import At, Index, Ref, Slice
 from subtensor.graph.nodes import Constant, Variable, call
 from subtensor.graph.shared import SharedVariable
-from subtensor.graph.types import INDEX, is_float
+from subtensor.graph.types import HALVES, INDEX, is_float
 from subtensor.ops.distinct import Indexed, Runs, row_numbers, spread_rows
 from subtensor.ops.elementwise import cast
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, length, lengths, product, reshape
 from subtensor.ops.subtensor import get_op, ravel_multi_index, unravel_index
+from subtensor.optimizers.halves import carried_back
 
 CARRIED = ("reshape", "transpose", "expand_dims", "squeeze", "cast")
 """Ops between a subset and its table's indexing that a gradient is carried back through."""
@@ -62,7 +63,9 @@ class Subset:
 
     def gradient(self, g: Variable) -> Variable:
         """The gradient of ``param`` as (B, …): a row for each selected row, in order."""
-        if self.param is not self.node:
+        if self.node.dtype in HALVES:
+            g = carried_back(self.param, self.node, g)
+        elif self.param is not self.node:
             g = grad(None, self.node, known_grads={self.param: g}, add_names=False)
         return reshape(g, [length(self.keys[0], 0), *lengths(self.table)[len(self.keys) :]])
 
@@ -247,7 +250,7 @@ class DensePlace(Place):
         return self.row_axes(x)
 
     def take_gradient(self, gradients: Sequence[Variable]) -> None:
-        total = call("zeros_like", self.shared)
+        total = call("zeros_like", self.shared, "float32" if self.shared.dtype in HALVES else self.shared.dtype)
         for subset, g in zip(self.subsets, gradients, strict=True):
             total = call("inc_subtensor", total[subset.keys], subset.gradient(g))
         self.gradient = total

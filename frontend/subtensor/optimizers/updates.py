@@ -16,7 +16,7 @@ from subtensor.ops.shape import length, lengths, reshape
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.growth import grow, of_table
 from subtensor.optimizers.places import Place, RowPlace, Subset, row_keys
-from subtensor.optimizers.rules import Idle, Rule
+from subtensor.optimizers.rules import Idle, Rule, wide
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Lag:
         """Values and state of the rows at `place`, brought up to date."""
         done = place.read(self.last)
         waited = self.steps - done
-        w = place.read(self.table)
+        w = cast(place.read(self.table), wide(self.table.dtype))
         state = {name: place.read(s) for name, s in self.slots.items()}
         point = Idle(place, w, state, cast(waited, "float64"), cast(done, "float64"), self.rate, self.keep)
         after = self.rule.idle(point)
@@ -65,7 +65,7 @@ class Lag:
             assert rows is not None
             return reshape(rows[(call("arange", length(rows, 0)), *numbers[lead:])], lengths(node))
         place = RowPlace([Subset(node, node, self.table, keys, distinct)], self.table.label)
-        return place.occurrences(self.current(place)[0])[0]
+        return cast(place.occurrences(self.current(place)[0])[0], self.table.dtype)
 
 
 class Updates(dict[SharedVariable, Variable]):
@@ -143,7 +143,7 @@ class Updates(dict[SharedVariable, Variable]):
             return list(expressions)
         known = dict(self.now)
         for table, place in self.places.items():
-            current = place.occurrences(self.lags[table].current(place)[0])
+            current = place.occurrences(cast(self.lags[table].current(place)[0], table.dtype))
             known.update(zip(self._written[table], current, strict=True))
         return self._replaced(expressions, known)
 
@@ -156,7 +156,7 @@ class Updates(dict[SharedVariable, Variable]):
             inputs = [new[i] for i in node.inputs]
             lag = self.lags.get(node) if isinstance(node, SharedVariable) else None
             if lag is not None:
-                new[node] = lag.whole()[0]
+                new[node] = cast(lag.whole()[0], node.dtype)
                 continue
             part = self._part(node, inputs[1:]) if inputs else None
             new[node] = rebuild(node, inputs) if part is None else part
@@ -211,6 +211,6 @@ class Updates(dict[SharedVariable, Variable]):
     def _flushed(self) -> Iterable[tuple[SharedVariable, Variable]]:
         for table, lag in self.lags.items():
             w, state = lag.whole()
-            yield table, w
+            yield table, cast(w, table.dtype)
             yield from ((lag.slots[name], value) for name, value in state.items())
             yield lag.last, call("zeros_like", lag.last) + lag.steps

@@ -15,7 +15,7 @@ from subtensor.errors import FunctionError, NonFiniteError
 from subtensor.graph.constants import constant
 from subtensor.graph.nodes import Array, Variable, call, describe, rebuild
 from subtensor.graph.shared import SharedVariable
-from subtensor.graph.types import is_float
+from subtensor.graph.types import is_float, kind_of
 from subtensor.ops.elementwise import ELEMENTWISE
 from subtensor.ops.shape import lengths, product, reshape
 from subtensor.ops.subtensor import get_op, is_write, set_op
@@ -126,7 +126,7 @@ def refuse(program: Program, slots: Sequence[Value], where: str) -> None:
     """
     for what, slot in _ends(program):
         bad = slots[slot].known
-        if bad.dtype.kind == "f" and not np.isfinite(bad).all():
+        if kind_of(bad.dtype) == "f" and not np.isfinite(bad).all():
             raise NonFiniteError(f"{where}: {what} is not finite: {_first(bad, bad)}; {_origin(program, slots, slot)}")
 
 
@@ -156,7 +156,7 @@ def _origin(program: Program, slots: Sequence[Value], slot: int) -> str:
     bad: Callable[[Array], Any] = np.isnan if np.isnan(slots[slot].known).any() else np.isinf
     while slot in made:
         args = made[slot].args
-        found = [a for a in args if slots[a].known.dtype.kind == "f" and bad(slots[a].known).any()]
+        found = [a for a in args if kind_of(slots[a].known.dtype) == "f" and bad(slots[a].known).any()]
         if not found:
             return _told(made[slot].op.name, slots[slot], [slots[a] for a in args], bad)
         slot = found[0]
