@@ -27,7 +27,8 @@ from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
 from subtensor.optimizers.reads import by_rows
 from subtensor.optimizers.rounding import rounded
 from subtensor.optimizers.rules import Point, Rule, Slot, Step, wide
-from subtensor.optimizers.updates import Lag, Updates
+from subtensor.optimizers.updates import Updates
+from subtensor.optimizers.waiting import Average, Lag
 from subtensor.random.keys import fold_in, key
 from subtensor.starting import started
 
@@ -48,6 +49,8 @@ class Options(TypedDict, total=False):
     rounding: how new rows of a table of float16 or bfloat16 get there from float32, in which steps are computed:
     ``"nearest"``, or ``"stochastic"``, up or down at random so that the mean is right, by numbers drawn for each step
     with the key of `seed`.
+    average: β of moving averages of the parameters, a ← β a + (1 − β) w in each step: ``updates.averaged(expression)``
+    reads them. A row costs something in the steps that write it alone; an average starts as its parameter.
     state: updates made before by the same optimizer for the same parameters, whose state is used on.
     """
 
@@ -60,12 +63,13 @@ class Options(TypedDict, total=False):
     padding: Mapping[SharedVariable, Any] | None
     rounding: str
     seed: int
+    average: float | None
     state: Updates | None
 
 
 _DEFAULTS = Options(
     untouched="freeze", weight_decay=0.0, clip_value=0, clip_row_norm=0, clip_global_norm=0, constraint=None,
-    padding=None, rounding="nearest", seed=0, state=None,
+    padding=None, rounding="nearest", seed=0, average=None, state=None,
 )  # fmt: skip
 
 
@@ -94,6 +98,7 @@ class _Settings:
     padding: Mapping[SharedVariable, Any]
     seed: int | None
     """Of stochastic rounding; None for rounding to the nearest."""
+    average: float | None
 
     @property
     def constant_rate(self) -> float | None:
@@ -146,6 +151,7 @@ def _settings(rule: Rule, rate: Any, step_count: str | None, given: Options) -> 
         rule, where, rate, by_row, untouched, decay, value, row, whole, reuse,
         _by_table(where, "constraint", options["constraint"]), _by_table(where, "padding", options["padding"]),
         operator.index(seed) if options["rounding"] == "stochastic" else None,
+        None if options["average"] is None else number(f"{where}: average", options["average"], 0, 1),
     )  # fmt: skip
     if untouched == "catch_up":
         _refuse_without_closed_form(settings, step_count)
@@ -164,6 +170,8 @@ def _by_table(where: str, option: str, given: Any) -> Mapping[SharedVariable, An
 
 def _refuse_without_closed_form(s: _Settings, step_count: str | None) -> None:
     why = s.rule.no_closed_form()
+    if why is None and s.average is not None and s.lagging:
+        why = "rows that wait move in steps of which their averages know nothing"
     if why is None and s.constraint and s.lagging:
         why = "rows that wait may leave what constraint= says in each step that they missed"
     if why is None and s.padding and s.decay:
@@ -309,6 +317,12 @@ class _Assembly:
             self.steps = self.state_variable(f"{self.s.rule.name}.steps", (), "int64", ())
         return self.steps
 
+    def average(self, p: Place, beta: float) -> None:
+        """Make the average of what a place trains."""
+        value = self.slot(p, Slot("average", start=lambda w: w))
+        last = self.slot(p, Slot("averaged", by_row=True), INDEX) if isinstance(p, RowPlace) else None
+        self.made.averages[p.shared] = Average(p.shared, value, last, self.global_steps(), beta)
+
     # --- one call
 
     def updates(self, places: Sequence[tuple[Place, list[int]]], gradients: Sequence[Variable]) -> Updates:
@@ -322,6 +336,9 @@ class _Assembly:
                 made.lags[p.shared] = Lag(
                     p.shared, s.rule, slots[p.shared], last, self.global_steps(), rate or 0.0, keep
                 )
+        if s.average is not None:
+            for p, _ in places:
+                self.average(p, s.average)
         places = list(zip(made.follow([p for p, _ in places]), [at for _, at in places], strict=True))
         gradients = made.read(gradients)
         made.places_written = {p.shared: p for p, _ in places}
@@ -353,7 +370,9 @@ class _Assembly:
         """Whether a step only adds multiples of gradients, so that equal rows need not be found."""
         s = self.s
         narrow = any(p.dtype in HALVES for p in self.made.parameters)
-        return s.rule.name == "sgd" and not (s.clips or s.decay or s.constraint or s.padding or narrow)
+        return s.rule.name == "sgd" and not (
+            s.clips or s.decay or s.constraint or s.padding or narrow or s.average is not None
+        )
 
     def subtract_all(
         self, places: Sequence[tuple[Place, list[int]]], gradients: Sequence[Variable]
@@ -426,20 +445,26 @@ class _Assembly:
         if lag is not None:
             now = call("zeros_like", p.read(lag.last)) + (lag.steps + 1)
             pairs.append((lag.last, p.written(lag.last, now)))
+        average = self.made.averages.get(table)
+        if average is not None:
+            assert p.value is not None
+            pairs += average.stepped(p, p.kept(table, p.value))
         return pairs
 
     def _new_value(self, p: Place, w: Variable, rate: Variable, done: Step, stale: bool) -> Variable:
         constraint, value = self.s.constraint.get(p.shared), done.value
         if value is None:
             assert done.change is not None
-            if not (self.s.decay or stale or constraint or p.shared.dtype in HALVES):
+            plain = self.s.average is None and p.shared.dtype not in HALVES
+            if plain and not (self.s.decay or stale or constraint):
                 return p.added(p.shared, done.change)
             if self.s.decay:
                 w = w * (1 - rate * self.s.decay if self.s.constant_rate is None else self.s.keep())
             value = w + done.change
         if constraint is not None:
             value = constrained(self.s.where, p, constraint, value)
-        return p.written(p.shared, rounded(p, value, self.draw_key(p)))
+        p.value = rounded(p, value, self.draw_key(p))
+        return p.written(p.shared, p.value)
 
     def draw_key(self, p: Place) -> Variable | None:
         """The key by which this step rounds the rows of a table at random; None where it does not."""

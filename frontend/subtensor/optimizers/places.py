@@ -185,6 +185,7 @@ class Place:
         self.state_lead = self.lead
         self.gradient: Variable = shared  # set by ``take_gradient``
         self.held: Variable | None = None
+        self.value: Variable | None = None  # what a step writes, in the dtype of the variable; set by the assembly
 
     def hold(self, held: Variable) -> None:
         """Rows that neither move nor get state, and whose gradients count for nothing. held: bool, (S,)."""
@@ -209,6 +210,10 @@ class Place:
         """The new value of `x` in which ``read(x)`` is `value`."""
         return self.kept(x, value)
 
+    def put(self, x: Variable, value: Variable) -> Variable:  # noqa: ARG002  # that of rows needs it
+        """``written``, for rows that are held, too."""
+        return value
+
     def added(self, x: Variable, change: Variable) -> Variable:
         """The new value of `x` in which `change` is added to ``read(x)``."""
         return self.written(x, x + change)
@@ -226,6 +231,10 @@ class Place:
             return call("einsum", "ij,ij->i", flat, flat)
         axes = self.row_axes(g)
         return call("sum", g * g, axes) if axes else g * g
+
+    def mean_square(self, g: Variable) -> Variable:
+        """The mean of the squares of each row."""
+        return self.row_squares(g) / cast(product([length(g, axis) for axis in self.row_axes(g)]), g.dtype)
 
     def row_axes(self, x: Variable) -> tuple[int, ...]:
         return tuple(range(self.lead, x.ndim))
@@ -317,7 +326,10 @@ class RowPlace(Place):
         return x[self.keys]
 
     def written(self, x: Variable, value: Variable) -> Variable:
-        return call("set_subtensor", x[self.keys], self.kept(x, value))
+        return self.put(x, self.kept(x, value))
+
+    def put(self, x: Variable, value: Variable) -> Variable:
+        return call("set_subtensor", x[self.keys], value)
 
     def added(self, x: Variable, change: Variable) -> Variable:
         if self.joined.runs is None and self.held is None:

@@ -25,7 +25,6 @@ from subtensor.graph.types import (
     sum_dtype,
 )
 
-
 NUMPYS = [d for d in DTYPES if d != "bfloat16"]
 
 
