@@ -6,6 +6,7 @@ gradients of a row that is used more than once are summed first. See ``docs/opti
 
 from subtensor.doors import door
 from subtensor.optimizers import constraints, schedules
+from subtensor.optimizers.accumulation import Accumulated, accumulate
 from subtensor.optimizers.adam import adam, adamax, adamw, lamb, nadam
 from subtensor.optimizers.adaptive import adadelta, adagrad, rmsprop, rowwise_adagrad
 from subtensor.optimizers.build import Options
@@ -16,6 +17,7 @@ from subtensor.optimizers.lion import lion
 from subtensor.optimizers.rowwise_adam import rowwise_adam
 from subtensor.optimizers.updates import Updates
 
+accumulate = door(accumulate)
 adadelta = door(adadelta)
 adagrad = door(adagrad)
 adam = door(adam)
@@ -34,8 +36,10 @@ rowwise_adam = door(rowwise_adam)
 sgd = door(sgd)
 
 __all__ = [
+    "Accumulated",
     "Options",
     "Updates",
+    "accumulate",
     "adadelta",
     "adagrad",
     "adam",

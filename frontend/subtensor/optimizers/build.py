@@ -211,7 +211,7 @@ def build(
     nodes, places = resolve(params, dense=s.untouched == "dense")
     for place, _ in places:
         _refuse_lost_epsilon(s.where, rule, place.shared)
-    gradients = _gradients(s.where, cost_or_grads, nodes)
+    gradients = gradients_of(s.where, cost_or_grads, nodes)
     made = _Assembly(s).updates(places, gradients)
     for table, why in whole.items():
         tell_why_whole(made[table], f"{s.where} was given {table.label}, and {why}")
@@ -239,7 +239,8 @@ def _refuse_lost_epsilon(where: str, rule: Rule, table: SharedVariable) -> None:
     )
 
 
-def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> list[Variable]:
+def gradients_of(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> list[Variable]:
+    """The gradients of a cost with respect to parameters, or those that were given, checked."""
     if not nodes:
         raise OptimizerError(f"{where}: there are no parameters; expected shared variables and subsets of their rows")
     if isinstance(cost_or_grads, Variable):

@@ -12,7 +12,10 @@ BETA = 0.8
 def model(start=None, backend=None, name="adam", whole=False, **options):
     start = table() if start is None else start
     t, b = st.shared(start, name="t", shape=(None, D)), st.shared(np.zeros(D, start.dtype), name="b")
-    ids, y = st.lvector("ids"), st.tensor("y", dtype=start.dtype if start.dtype != "float16" else "float32", shape=(None, D))
+    ids, y = (
+        st.lvector("ids"),
+        st.tensor("y", dtype=start.dtype if start.dtype != "float16" else "float32", shape=(None, D)),
+    )
     cost = ((t[ids].astype(y.dtype) + b - y) ** 2).sum()
     if whole:
         cost = cost + (t**2).sum()
