@@ -76,22 +76,26 @@ class Accumulated(Updates):
                 "older; use 'freeze' or 'dense'"
             )
         over = cast(call("maximum", self.batches, 1), "float64") if self.mean else None
-        gradients, params, clear = [], [], {self.batches: self.batches * 0}
+        gradients: list[Variable] = []
+        params: list[Variable] = []
+        clear: dict[SharedVariable, Variable] = {self.batches: self.batches * 0}
         for table, total in self.sums.items():
             seen = self.rows_seen.get(table)
             if seen is None:
-                param, g = table, total
+                gradients.append(total)
+                params.append(table)
                 clear[total] = call("zeros_like", total)
             else:
                 lead = self.leads[table]
                 keys = (seen,) if lead == 1 else tuple(unravel_index(seen, lengths(table)[:lead]))
-                param, g = table[keys], total[keys]
-                once = last_occurrence(seen)
-                g = call("where", call("expand_dims", once, tuple(range(1, g.ndim))) if g.ndim > 1 else once, g, 0)
+                g, once = total[keys], last_occurrence(seen)
+                once = call("expand_dims", once, tuple(range(1, g.ndim))) if g.ndim > 1 else once
+                gradients.append(call("where", once, g, 0))
+                params.append(table[keys])
                 clear[total] = call("set_subtensor", total[keys], 0)
                 clear[seen] = seen[:0]
-            gradients.append(g if over is None else g / cast(over, g.dtype))
-            params.append(param)
+        if over is not None:
+            gradients = [g / cast(over, g.dtype) for g in gradients]
         made = optimizer(gradients, params, *arguments, **options)
         made.update(clear)
         return made
