@@ -52,6 +52,7 @@ from subtensor.graph.nodes import Constant, Input, Op, Variable
 from subtensor.graph.operators import FUNCTIONS as _FUNCTIONS
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
+from subtensor.ids import hash_ids, ragged
 from subtensor.look.explain import WholeTableWarning
 from subtensor.look.printing import dprint
 from subtensor.plugins import backends
@@ -67,6 +68,8 @@ as_tensor = as_tensor_variable = _door(as_tensor)
 TensorVariable = Variable
 
 function = _door(function)
+hash_ids = _door(hash_ids)
+ragged = _door(ragged)
 shared = _door(shared)
 tensor = _door(tensor)
 verify_grad = _door(verify_grad)
@@ -170,6 +173,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "function",
     "gauss_newton_vector_product",
     "grad",
+    "hash_ids",
     "hessian",
     "hessian_vector_product",
     "hookimpl",
@@ -177,6 +181,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "load",
     "optimizers",
     "plugins",
+    "ragged",
     "random",
     "save",
     "scan_module",
