@@ -43,7 +43,7 @@ def nbytes(x: Any) -> int:
     return size
 
 
-_LETTERS = {"b": "pred", "i": "s", "u": "u", "f": "f"}
+_LETTERS = {"b": "pred", "i": "s", "u": "u", "f": "f", "V": "bf"}
 
 
 def holds_copy(code: str, tables: Sequence[Any]) -> bool:

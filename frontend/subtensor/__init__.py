@@ -28,6 +28,7 @@ from subtensor.errors import (
     GraphError,
     IndexingError,
     MissingInputError,
+    NonFiniteError,
     NotASubsetError,
     OptimizerError,
     PluginError,
@@ -51,6 +52,7 @@ from subtensor.graph.nodes import Constant, Input, Op, Variable
 from subtensor.graph.operators import FUNCTIONS as _FUNCTIONS
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
+from subtensor.ids import hash_ids, ragged
 from subtensor.look.printing import dprint
 from subtensor.look.whole import WholeTableWarning
 from subtensor.plugins import backends
@@ -67,6 +69,8 @@ TensorVariable = Variable
 
 function = _door(function)
 assert_rows_only = _door(assert_rows_only)
+hash_ids = _door(hash_ids)
+ragged = _door(ragged)
 shared = _door(shared)
 tensor = _door(tensor)
 verify_grad = _door(verify_grad)
@@ -137,6 +141,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "Lop",
     "MRG_RandomStreams",
     "MissingInputError",
+    "NonFiniteError",
     "NotASubsetError",
     "Op",
     "OptimizerError",
@@ -170,6 +175,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "function",
     "gauss_newton_vector_product",
     "grad",
+    "hash_ids",
     "hessian",
     "hessian_vector_product",
     "hookimpl",
@@ -177,6 +183,7 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "load",
     "optimizers",
     "plugins",
+    "ragged",
     "random",
     "save",
     "scan_module",

@@ -43,6 +43,10 @@ class DomainError(SubtensorError, ValueError):
     """A value lies outside what an operation accepts at run time (a negative length, an empty maximum)."""
 
 
+class NonFiniteError(DomainError, FloatingPointError):
+    """A step would return or write NaN or infinity, and ``function(on_nonfinite="raise")`` forbids it."""
+
+
 class NotASubsetError(SubtensorError, TypeError):
     """What was given to ``set_subtensor`` or ``inc_subtensor`` was not obtained by indexing."""
 

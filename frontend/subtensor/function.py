@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from subtensor.errors import (
     BackendNotFoundError,
     CallError,
     FunctionError,
+    NonFiniteError,
     Unsupported,
     UnusedInputError,
     UpdateError,
@@ -38,7 +40,7 @@ from subtensor.graph.nodes import (
 )
 from subtensor.graph.operators import public
 from subtensor.graph.shared import SharedVariable, default_updates
-from subtensor.graph.types import can_cast, is_integer
+from subtensor.graph.types import BFLOAT16, can_cast, is_integer
 from subtensor.look.drawing import draw
 from subtensor.look.explain import ABOVE, Explanation, explanation
 from subtensor.look.whole import Step, refuse_whole_tables, warn_of_whole_tables
@@ -50,6 +52,7 @@ from subtensor.program.arguments import REQUIRED, In, Parameter
 from subtensor.program.calling import caller
 from subtensor.program.contract import Backend, Executable
 from subtensor.program.diagnosis import diagnose, unexpanded
+from subtensor.program.finite import checked_choice, guarded, refuse
 from subtensor.program.forms import Form, Forms
 from subtensor.program.linear import Program, build
 from subtensor.program.lowered import checked_lowerings
@@ -67,7 +70,8 @@ class Function:
     """A compiled function. Call it with positional arguments in the order of the inputs, or by keyword.
 
     A call is a transaction: outputs are computed from the values of shared variables before it, then all updates are
-    applied, or, on any error, none. Calls that share a variable take turns.
+    applied, or, on any error, none. Calls that share a variable take turns. skipped: with ``on_nonfinite="skip"``, how
+    many calls made no update because something was not finite.
     """
 
     def __init__(
@@ -81,8 +85,11 @@ class Function:
         source: tuple[list[Variable], list[tuple[SharedVariable, Variable]]],
         selection: Selection,
         remake: Callable[..., Function],
+        on_nonfinite: str | None = None,
     ) -> None:
         self.name = name
+        self.on_nonfinite = on_nonfinite
+        self.skipped = 0
         self._form = form
         self._forms = forms
         self.backend = backend
@@ -105,11 +112,17 @@ class Function:
             self._diagnose,
         )
         self._call: Callable[..., tuple[Any, ...]] = self._first_call
-        self._pack = pack
+        self._pack = pack if on_nonfinite != "skip" else partial(self._counted, pack)
         self.source = source
         self.selection = selection
         self._remake = remake
         self.__name__ = name
+
+    def _counted(self, pack: Callable[[tuple[Any, ...]], Any], results: tuple[Any, ...]) -> Any:
+        """The outputs of a call, or of many, that were made or skipped, as the last result says."""
+        *outputs, made = results
+        self.skipped += np.size(made) - int(np.count_nonzero(made))
+        return pack(tuple(outputs))
 
     @property
     def program(self) -> Program:
@@ -306,7 +319,14 @@ class Function:
         except Unsupported:  # an op that only another backend runs
             return
         state = [s.cell.read() for s in program.shared]
-        diagnose(program, [np.asarray(a) for a in args], state, reference.evaluate, operations)
+        slots = diagnose(program, [np.asarray(a) for a in args], state, reference.evaluate, operations)
+        if slots is not None and self.on_nonfinite == "raise":
+            refuse(program, slots, self.name)
+            if not isinstance(sys.exception(), MemoryError):
+                raise NonFiniteError(
+                    f"{self.name}: an output or what would be written is not finite on the backend "
+                    f"{self.backend.name!r}; on NumPy it is: they may differ near the ends of what a dtype holds"
+                )
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         parameters = self._parameters
@@ -461,6 +481,7 @@ def function(
     mode: Any = None,
     no_default_updates: bool | Sequence[SharedVariable] = False,
     accept_inplace: bool = False,
+    on_nonfinite: str | None = None,
 ) -> Function:
     """Compile a graph.
 
@@ -472,8 +493,11 @@ def function(
     by default. on_unused_input: ``raise`` (default), ``warn`` or ``ignore``. allow_input_downcast: True lets arguments
     lose precision, False not even Python floats. rewrites: True, False, or names and tags of rewrites to use (see
     ``docs/rewrites.md``). no_default_updates: True, or a list of the shared variables whose ``default_update`` is not
-    to be made; all others that the function reads are, unless `updates` has another one for them. mode and
-    accept_inplace are accepted for programs written for the peers and have no effect.
+    to be made; all others that the function reads are, unless `updates` has another one for them. on_nonfinite: what
+    becomes of a call of which an output, or what it would write (rows, increments, new values), holds NaN or infinity:
+    ``raise`` NonFiniteError, which says where that arose, or ``skip`` its updates, all of them, and return the outputs;
+    ``fn.skipped`` counts such calls. None: nothing is looked at. mode and accept_inplace are accepted for programs
+    written for the peers and have no effect.
 
     Raises FunctionError and its kin while building: MissingInputError, UnusedInputError, UpdateError.
     """
@@ -504,7 +528,8 @@ def function(
     plugins.load_extensions()
     target = plugins.get_backend(backend or config.backend)
     selection = Selection.of(rewrites, plugins.rewrites(target.name))
-    return _compiled(parameters, target, pack, selection, label, nodes, pairs)
+    choice = checked_choice(on_nonfinite, label)
+    return _compiled(parameters, target, pack, selection, choice, label, nodes, pairs)
 
 
 def _compiled(
@@ -512,6 +537,7 @@ def _compiled(
     target: Backend,
     pack: Callable[[tuple[Any, ...]], Any],
     selection: Selection,
+    on_nonfinite: str | None,
     label: str,
     nodes: list[Variable],
     pairs: list[tuple[SharedVariable, Variable]],
@@ -531,7 +557,9 @@ def _compiled(
         # all forms have the variables of the graph as written, in one order
         shared = [v for v in toposort(roots) if isinstance(v, SharedVariable)] if judge.asked or again else []
         inputs = [p.variable for p in parameters]
-        program = build(label, inputs, outs, changed, operations, target.name, shared=shared)
+        program = build(label, inputs, *guarded(outs, changed, on_nonfinite), operations, target.name, shared=shared)
+        if BFLOAT16 not in target.capabilities and any(t.dtype == BFLOAT16 for t in program.types):
+            raise Unsupported(BFLOAT16)
         executable = target.compile(program, lowerings=checked_lowerings(program, lowerings, owners))
         return Form((outs, changed), program, executable, tuple(judge.asked))
 
@@ -539,8 +567,8 @@ def _compiled(
     forms = Forms(first, partial(make, again=True)) if first.asked else None
     warn_of_whole_tables(Step(first.program, (nodes, pairs), *first.graph, selection, _reads_fuse(target)))
     own = [p.over(swapped or {}) for p in parameters]
-    remake = partial(_compiled, own, target, pack, selection)
-    return Function(label, own, first, forms, target, pack, (nodes, pairs), selection, remake)
+    remake = partial(_compiled, own, target, pack, selection, on_nonfinite)
+    return Function(label, own, first, forms, target, pack, (nodes, pairs), selection, remake, on_nonfinite)
 
 
 def _remembered(

@@ -1,5 +1,6 @@
 """Checkpoints: what is saved comes back, bad files change nothing, and a kill leaves the old file or the new one."""
 
+import json
 import os
 import subprocess
 import sys
@@ -112,13 +113,12 @@ def test_two_updates_may_own_state_of_one_name(tmp_path):
 
 
 def test_a_dtype_that_is_not_ours_is_named(tmp_path):
-    header = (
-        b'{"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"h":{"dtype":"BF16","shape":[1],"data_offsets":[4,6]}}'
-    )
-    (tmp_path / "c").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 6)
+    x, h = ({"dtype": d, "shape": [1], "data_offsets": at} for d, at in (("F32", [0, 4]), ("F8_E5M2", [4, 5])))
+    header = json.dumps({"x": x, "h": h}).encode()
+    (tmp_path / "c").write_bytes(len(header).to_bytes(8, "little") + header + b"\0" * 5)
     x = st.shared(np.ones(1, "float32"), "x")
     with pytest.raises(
-        CheckpointError, match=r"h in .*c has dtype BF16, which subtensor has not; expected one of BOOL"
+        CheckpointError, match=r"h in .*c has dtype F8_E5M2, which subtensor has not; expected one of BF16"
     ):
         st.load(tmp_path / "c", [x, st.shared(np.ones(1, "float32"), "h")])
     assert x.get_value() == 1

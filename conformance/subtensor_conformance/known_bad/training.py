@@ -9,7 +9,8 @@ import numpy as np
 from subtensor.graph.nodes import Variable, call
 from subtensor.optimizers.places import DensePlace, RowPlace
 from subtensor.optimizers.rules import Step
-from subtensor.optimizers.updates import Lag, Updates
+from subtensor.optimizers.updates import Updates
+from subtensor.optimizers.waiting import Lag
 from subtensor.program.linear import Program
 from subtensor_conformance.known_bad.altered import Altered, Array, Executable
 from subtensor_conformance.known_bad.catalogue import known_bad

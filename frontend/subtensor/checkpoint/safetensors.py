@@ -25,8 +25,8 @@ from subtensor.errors import CheckpointError
 from subtensor.graph.nodes import Array
 
 DTYPES = {
-    "BOOL": "bool", "F16": "float16", "F32": "float32", "F64": "float64", "I16": "int16", "I32": "int32",
-    "I64": "int64", "I8": "int8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "U8": "uint8",
+    "BF16": "bfloat16", "BOOL": "bool", "F16": "float16", "F32": "float32", "F64": "float64", "I16": "int16",
+    "I32": "int32", "I64": "int64", "I8": "int8", "U16": "uint16", "U32": "uint32", "U64": "uint64", "U8": "uint8",
 }  # fmt: skip
 """The dtypes that subtensor has, by the names that the format gives them."""
 

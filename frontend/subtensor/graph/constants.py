@@ -11,7 +11,7 @@ from subtensor.errors import DTypeError, ShapeError, counted
 from subtensor.graph.config import config
 from subtensor.graph.nodes import Array, Constant, Variable, constant_node
 from subtensor.graph.operators import FUNCTIONS
-from subtensor.graph.types import INDEX, PyScalar, Shape, as_dtype, result_dtype, scalar_array
+from subtensor.graph.types import INDEX, PyScalar, Shape, as_dtype, kind_of, result_dtype, scalar_array
 
 
 def is_weak(value: object) -> bool:
@@ -34,7 +34,7 @@ def refuse_masked(value: Any, where: str) -> None:
 def fitted(array: Array, dtype: str, where: str) -> Array:
     """`array` in `dtype`; raises DTypeError where it holds numbers that are none of an integer dtype."""
     target = np.dtype(dtype)
-    if target.kind in "ui" and array.size and array.dtype != target and array.dtype.kind in "iuf":
+    if target.kind in "ui" and array.size and array.dtype != target and kind_of(array.dtype) in "iuf":
         limits = np.iinfo(target)
         low, high = array.min(), array.max()
         if not (np.isfinite(low) and np.isfinite(high) and int(low) >= limits.min and int(high) <= limits.max):
@@ -53,7 +53,7 @@ def number_array(value: Any, where: str, dtype: Any = None) -> Array:
         array = np.asarray(value) if plain else np.asarray(value, dtype)
     except (ValueError, OverflowError) as error:  # ragged lists; integers beyond every dtype
         raise DTypeError(f"{where}: cannot make a tensor of {shorten(value)}: {error}") from error
-    if array.dtype == object or array.dtype.kind in "USVTcMm":
+    if array.dtype == object or kind_of(array.dtype) in "USVTcMm":
         raise DTypeError(
             f"{where}: cannot make a tensor of {shorten(value)} (NumPy dtype {array.dtype}); "
             "expected bools, integers or floats"

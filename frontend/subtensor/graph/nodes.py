@@ -24,7 +24,7 @@ from subtensor.errors import DTypeError, GraphError, SettingError
 from subtensor.graph import forks
 from subtensor.graph.cost import Cost, fault
 from subtensor.graph.operators import FUNCTIONS, Operators
-from subtensor.graph.types import Dim, Shape, TensorType
+from subtensor.graph.types import BFLOAT16, Dim, Shape, TensorType
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Params: TypeAlias = Mapping[str, Any]
@@ -115,11 +115,25 @@ class Op:
     joint: Joint | None = None
 
     def __call__(self, *inputs: Variable, **params: Any) -> Variable:
+        if any(i.type.dtype == BFLOAT16 for i in inputs) and self.name not in MOVES:
+            wide = [cast(i, "float32") if i.type.dtype == BFLOAT16 else i for i in inputs]
+            result = apply(self, tuple(wide), params)
+            return cast(result, BFLOAT16) if result.type.dtype == "float32" else result
         return apply(self, inputs, params)
 
     def __repr__(self) -> str:
         return self.name
 
+
+MOVES = frozenset(
+    {
+        "assume_unique", "bounded_positions", "broadcast_to", "cast", "concatenate", "copy", "disconnected_grad",
+        "expand_dims", "fixed_shape", "ifelse", "inc_subtensor", "length", "range_diagonal", "reshape", "scan",
+        "set_subtensor", "spread_rows", "squeeze", "stack", "subtensor", "transpose", "virtual_axis", "virtual_flat",
+        "where", "zero_grad",
+    }
+)  # fmt: skip
+"""Ops that take bfloat16 as it is, for they only bring values elsewhere; others compute in float32 and round."""
 
 OPS: dict[str, Op] = {}
 """Every op by name."""
@@ -247,6 +261,11 @@ def call(name: str, *args: Any, **kwargs: Any) -> Variable:
     """The public function `name` of a node, applied: for modules that lie below it."""
     result: Variable = FUNCTIONS[name](*args, **kwargs)
     return result
+
+
+def cast(x: Variable, dtype: str) -> Variable:
+    """The node that is `x` in another dtype."""
+    return call("cast", x, dtype)
 
 
 _FIXED = frozenset({"type", "op", "inputs", "params", "data", "cell"})

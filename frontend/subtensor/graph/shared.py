@@ -13,7 +13,7 @@ from subtensor.graph.cells import Cell, keeper_of, owned
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, number_array
 from subtensor.graph.nodes import Array, Variable, replace, toposort
-from subtensor.graph.types import TensorType, as_dtype, can_cast
+from subtensor.graph.types import TensorType, as_dtype, can_cast, is_float, kind_of
 
 
 class SharedVariable(Variable):
@@ -119,7 +119,7 @@ def _lossless(value: Any, array: Array, dtype: str) -> bool:
         return False
     if array.dtype.kind in "bui" and np.dtype(dtype).kind in "ui":
         return bool((array.astype(dtype) == array).all())
-    return np.dtype(dtype).kind == "f" and array.dtype.kind in "buif"
+    return is_float(dtype) and kind_of(array.dtype) in "buif"
 
 
 def check_static_shape(what: str, got: tuple[int, ...], static: Sequence[int | None]) -> None:

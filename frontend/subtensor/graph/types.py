@@ -5,6 +5,7 @@ Backends never promote: whatever a rule here decides reaches them as an explicit
 
 from __future__ import annotations
 
+import importlib
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,11 @@ FLOATS = ("float16", "float32", "float64")
 SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 INTEGERS = SIGNED + UNSIGNED
-DTYPES = ("bool", *INTEGERS, *FLOATS)
-_ALL_DTYPES = frozenset(DTYPES)
+BFLOAT16 = "bfloat16"
+"""The upper half of a float32: its range, with 8 binary digits. It stores; arithmetic on it is float32's, rounded."""
+HALVES = ("float16", BFLOAT16)
+DTYPES = ("bool", *INTEGERS, *FLOATS, BFLOAT16)
+_READY = frozenset(DTYPES) - {BFLOAT16}
 INDEX = "int64"
 """The dtype of shapes, positions and counts."""
 
@@ -51,7 +55,7 @@ class TensorType:
     shape: Shape = ()
 
     def __post_init__(self) -> None:
-        if self.dtype not in _ALL_DTYPES:
+        if self.dtype not in _READY:
             object.__setattr__(self, "dtype", as_dtype(self.dtype))
         for d in self.shape:
             if type(d) is not int and d is not None:
@@ -94,8 +98,31 @@ def _as_dim(d: Any) -> Dim:
     return int(d)
 
 
+def kind_of(dtype: Any) -> str:
+    """``numpy.dtype.kind``; ``f`` for bfloat16 too, which NumPy does not know for a float."""
+    kind: str = dtype.kind
+    return "f" if kind == "V" and dtype.name == BFLOAT16 else kind
+
+
+def limits_of(dtype: str) -> Any:
+    """``numpy.finfo`` of a float dtype."""
+    return _ml_dtypes().finfo(dtype) if dtype == BFLOAT16 else np.finfo(dtype)
+
+
+def _ml_dtypes() -> Any:
+    """The package by which NumPy knows bfloat16, from then on also by its name."""
+    try:
+        return importlib.import_module("ml_dtypes")
+    except ImportError as error:
+        raise DTypeError(
+            'dtype: bfloat16 needs the package ml_dtypes; install it, pip install "subtensor[bfloat16]", or use float16'
+        ) from error
+
+
 @cache
 def _dtype_name(dtype: Any) -> str:
+    if isinstance(dtype, str) and dtype == BFLOAT16:
+        _ml_dtypes()
     try:
         name: str = np.dtype(dtype).name
     except TypeError as error:
@@ -123,7 +150,7 @@ def as_dtype(dtype: Any) -> str:
 
 def is_float(dtype: str) -> bool:
     """Whether a dtype is a float: only those have gradients."""
-    return dtype in FLOATS
+    return dtype in FLOATS or dtype == BFLOAT16
 
 
 def is_integer(dtype: str) -> bool:
@@ -133,11 +160,18 @@ def is_integer(dtype: str) -> bool:
 
 def is_discrete(dtype: str) -> bool:
     """Whether a dtype is bool or an integer."""
-    return dtype not in FLOATS
+    return not is_float(dtype)
 
 
 def result_dtype(*operands: str | PyScalar) -> str:
-    """The common dtype of dtypes and of weak Python scalars, as ``numpy.result_type`` has it."""
+    """The common dtype of dtypes and of weak Python scalars, as ``numpy.result_type`` has it.
+
+    bfloat16 and another float go to the smallest that holds both, float32 at least; with integers it is as float16 is.
+    """
+    if BFLOAT16 in operands:
+        others = ["float32" if o == "float16" else "float16" if o == BFLOAT16 else o for o in operands]
+        name = _result_dtype(*((np.dtype(o) if isinstance(o, str) else type(o)(0)) for o in others))
+        return BFLOAT16 if name == "float16" else name
     return _result_dtype(*((np.dtype(o) if isinstance(o, str) else type(o)(0)) for o in operands))
 
 
@@ -148,7 +182,7 @@ def _result_dtype(*operands: Any) -> str:
 
 def float_dtype(dtype: str) -> str:
     """The dtype in which NumPy evaluates ``exp`` and its like: small integers go to small floats."""
-    if dtype in FLOATS:
+    if is_float(dtype):
         return dtype
     return {"bool": "float16", "int8": "float16", "uint8": "float16", "int16": "float32", "uint16": "float32"}.get(
         dtype, "float64"
@@ -164,6 +198,11 @@ def sum_dtype(dtype: str) -> str:
 
 def can_cast(source: str, target: str, casting: str = "same_kind") -> bool:
     """Whether NumPy's rule `casting` lets values of `source` become `target`."""
+    if BFLOAT16 in (source, target) and source != target:
+        if "float16" in (source, target) or target == BFLOAT16:
+            narrow = target != BFLOAT16 or source not in ("bool", "int8", "uint8")
+            return casting in ("same_kind", "unsafe") or (casting == "safe" and not narrow)
+        return casting == "unsafe" or is_float(target)
     return bool(np.can_cast(source, target, casting))  # type: ignore[arg-type]  # casting is one of numpy's names
 
 

@@ -16,6 +16,7 @@ from subtensor.graph.lengths import root
 from subtensor.graph.nodes import DISCONNECTED, ZERO, Argument, Cotangent, Op, Variable, Zero, call, define
 from subtensor.graph.operators import public, publish
 from subtensor.graph.types import (
+    BFLOAT16,
     TensorType,
     as_dtype,
     broadcast_shapes,
@@ -252,7 +253,9 @@ def cast(x: Any, dtype: Any) -> Variable:
     if node.dtype == dtype:
         return node
     if node.known is not None and node.ndim == 0 and not (is_float(node.dtype) and is_discrete(dtype)):
-        return constant(node.known.astype(dtype))
+        return constant((node.known.astype("float32") if dtype == BFLOAT16 else node.known).astype(dtype))
+    if BFLOAT16 in (dtype, node.dtype) and "float32" not in (dtype, node.dtype):  # which backends round alike
+        return _cast(_cast(node, dtype="float32"), dtype=dtype)
     return _cast(node, dtype=dtype)
 
 

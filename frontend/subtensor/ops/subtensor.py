@@ -172,9 +172,21 @@ def _set_vjp(g: Variable, out: Variable, x: Variable, y: Variable, *inputs: Vari
 
 def _winners(x: Variable, inputs: Sequence[Variable], index: Index) -> Variable | None:
     """Which writes, over the broadcast shape of the index arrays, are the last to their element; None where all are."""
-    arrays = [(axis, inputs[slot]) for axis, slot in index.arrays]
-    if all(a.ndim == 0 or all(d == 1 for d in a.type.shape) for _, a in arrays):
+    if selects_once(inputs, index):
         return None
+    flat, dims = places(x, inputs, index)
+    return reshape(last_occurrence(flat), dims)
+
+
+def selects_once(inputs: Sequence[Variable], index: Index) -> bool:
+    """Whether an index surely selects each element at most once."""
+    arrays = [inputs[slot] for _, slot in index.arrays]
+    return all(a.ndim == 0 or all(d == 1 for d in a.type.shape) for a in arrays)
+
+
+def places(x: Variable, inputs: Sequence[Variable], index: Index) -> tuple[Variable, list[Variable]]:
+    """The positions on the axes of x that arrays index, as one number each: a vector; and the shape that they have."""
+    arrays = [(axis, inputs[slot]) for axis, slot in index.arrays]
     dims = broadcast_dims_of(*(a for _, a in arrays))
     key: Variable | None = None
     for axis, a in arrays:
@@ -183,8 +195,7 @@ def _winners(x: Variable, inputs: Sequence[Variable], index: Index) -> Variable 
         wide = call("where", call("less", wide, 0), wide + n, wide)
         key = wide if key is None else key * n + wide
     assert key is not None
-    flat = reshape(broadcast_to_dims(key, dims), (-1,))
-    return reshape(last_occurrence(flat), dims)
+    return reshape(broadcast_to_dims(key, dims), (-1,)), dims
 
 
 _set = define(

@@ -206,7 +206,8 @@ class Lamb(Adam):
         return "lamb scales each step by the length that the row then has, so missed steps do not add up in closed form"
 
 
-def _constants(name: str, beta1: float, beta2: float, epsilon: float) -> tuple[float, float, float]:
+def constants(name: str, beta1: float, beta2: float, epsilon: float) -> tuple[float, float, float]:
+    """The constants of Adam and its kin, checked."""
     return (
         number(f"{name}: beta1", beta1, 0, 1),
         number(f"{name}: beta2", beta2, 0, 1),
@@ -229,7 +230,7 @@ def adam(
     State: m and v, of the parameter's shape. step_count: what t counts: ``"row"``, the steps that used the row (one
     number more for each; the default with ``untouched="freeze"``), or ``"global"``, all steps.
     """
-    rule = Adam(*_constants("adam", beta1, beta2, epsilon))
+    rule = Adam(*constants("adam", beta1, beta2, epsilon))
     return build(rule, cost_or_grads, params, learning_rate, options, step_count)
 
 
@@ -244,7 +245,7 @@ def adamw(
     **options: Unpack[Options],
 ) -> Updates:
     """``adam`` with decoupled decay: ``w −= η (m̂ / (√v̂ + ε) + λ w)``; λ is `weight_decay`, .01 unless given."""
-    rule = AdamW(*_constants("adamw", beta1, beta2, epsilon))
+    rule = AdamW(*constants("adamw", beta1, beta2, epsilon))
     options.setdefault("weight_decay", 0.01)
     return build(rule, cost_or_grads, params, learning_rate, options, step_count)
 
@@ -260,7 +261,7 @@ def adamax(
     **options: Unpack[Options],
 ) -> Updates:
     """``m`` as in ``adam``; ``v = max(β₂ v, |g|); w −= η m̂ / (v + ε)``. State and step_count as in ``adam``."""
-    rule = Adamax(*_constants("adamax", beta1, beta2, epsilon))
+    rule = Adamax(*constants("adamax", beta1, beta2, epsilon))
     return build(rule, cost_or_grads, params, learning_rate, options, step_count)
 
 
@@ -275,7 +276,7 @@ def nadam(
     **options: Unpack[Options],
 ) -> Updates:
     """``m, v`` as in ``adam``; m̂ looks a step ahead: ``β₁ m / (1 − β₁ᵗ⁺¹) + (1 − β₁) g / (1 − β₁ᵗ)``."""
-    rule = Nadam(*_constants("nadam", beta1, beta2, epsilon))
+    rule = Nadam(*constants("nadam", beta1, beta2, epsilon))
     return build(rule, cost_or_grads, params, learning_rate, options, step_count)
 
 
@@ -294,5 +295,5 @@ def lamb(
     A length of zero on either side gives the factor 1. λ is `weight_decay`. State and step_count as in ``adam``.
     """
     decay = number("lamb: weight_decay", options.pop("weight_decay", 0.0))
-    rule = Lamb(*_constants("lamb", beta1, beta2, epsilon), decay)
+    rule = Lamb(*constants("lamb", beta1, beta2, epsilon), decay)
     return build(rule, cost_or_grads, params, learning_rate, options, step_count)

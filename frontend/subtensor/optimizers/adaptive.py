@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Unpack
 
 from subtensor.graph.nodes import Variable, call
-from subtensor.ops.elementwise import cast
-from subtensor.ops.shape import length, product
 from subtensor.optimizers.build import Options, build, number
 from subtensor.optimizers.rules import Guarded, Idle, Point, Slot, Step
 from subtensor.optimizers.updates import Updates
@@ -39,6 +37,29 @@ class Adagrad(Guarded):
 
 
 @dataclass(frozen=True)
+class AdagradMomentum(Adagrad):
+    """Adagrad's step into a velocity, as GRU4Rec takes it (Hidasi et al., 2016)."""
+
+    momentum: float
+    still: ClassVar[bool] = False
+    moves: ClassVar[bool] = True
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return (*super().slots, Slot("velocity"))
+
+    def step(self, p: Point) -> Step:
+        done = super().step(p)
+        assert done.change is not None
+        u = self.momentum * p.state["velocity"] + done.change
+        return Step({**done.state, "velocity": u}, change=u)
+
+    def idle(self, p: Idle) -> Step:
+        u = p.state["velocity"]
+        return Step({"velocity": p.power(self.momentum) * u}, change=p.geometric(self.momentum) * u)
+
+
+@dataclass(frozen=True)
 class RowwiseAdagrad(Guarded):
     """One rate for each row, as in Gupta, Bengio & Weston (2014) and in recommenders since."""
 
@@ -51,9 +72,7 @@ class RowwiseAdagrad(Guarded):
         return (Slot("accumulator", by_row=True),)
 
     def step(self, p: Point) -> Step:
-        lengths = [length(p.g, axis) for axis in p.place.row_axes(p.g)]
-        width = cast(product(lengths), p.g.dtype)
-        n = p.state["accumulator"] + p.place.row_squares(p.g) / width
+        n = p.state["accumulator"] + p.place.mean_square(p.g)
         rate = -p.rate / (call("sqrt", n) + self.epsilon)
         return Step({"accumulator": n}, change=p.spread(rate) * p.g)
 
@@ -108,10 +127,16 @@ def adagrad(
     learning_rate: Any = 0.01,
     epsilon: float = 1e-10,
     initial_accumulator: float = 0.0,
+    momentum: float = 0.0,
     **options: Unpack[Options],
 ) -> Updates:
-    """``n += g²; w −= η g / (√n + ε)``. State: n, of the parameter's shape, `initial_accumulator` at first."""
-    rule = Adagrad(number("adagrad: epsilon", epsilon), number("adagrad: initial_accumulator", initial_accumulator))
+    """``n += g²; w −= η g / (√n + ε)``. State: n, of the parameter's shape, `initial_accumulator` at first.
+
+    momentum: β of ``u = β u − η g / (√n + ε); w += u``, with which GRU4Rec is trained; u is state then, too.
+    """
+    constants = number("adagrad: epsilon", epsilon), number("adagrad: initial_accumulator", initial_accumulator)
+    beta = number("adagrad: momentum", momentum, 0, 1)
+    rule = AdagradMomentum(*constants, beta) if beta else Adagrad(*constants)
     return build(rule, cost_or_grads, params, learning_rate, options)
 
 

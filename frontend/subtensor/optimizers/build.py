@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,16 +16,20 @@ from subtensor.errors import OptimizerError, ShapeError, counted
 from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.nodes import Variable, call
 from subtensor.graph.shared import SharedVariable
-from subtensor.graph.types import INDEX
+from subtensor.graph.types import HALVES, INDEX, is_float
 from subtensor.look.whole import tell_why_whole
 from subtensor.ops.elementwise import cast, same_kind
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.constraints import Constraint, constrained
+from subtensor.optimizers.halves import widened
 from subtensor.optimizers.padding import held
 from subtensor.optimizers.places import DensePlace, Place, RowPlace, resolve
 from subtensor.optimizers.reads import by_rows
+from subtensor.optimizers.rounding import rounded
 from subtensor.optimizers.rules import Point, Rule, Slot, Step, wide
-from subtensor.optimizers.updates import Lag, Updates
+from subtensor.optimizers.updates import Updates
+from subtensor.optimizers.waiting import Average, Lag
+from subtensor.random.keys import fold_in, key
 from subtensor.starting import started
 
 Start: TypeAlias = Callable[[], Variable]
@@ -41,6 +46,11 @@ class Options(TypedDict, total=False):
     constraint: what new rows of a table must fulfil, by table: a function of them, such as those of
     ``st.optimizers.constraints``; of the rows that a step writes.
     padding: rows that neither move nor get state, by table: a row number, several, a slice, or a mask of bools.
+    rounding: how new rows of a table of float16 or bfloat16 get there from float32, in which steps are computed:
+    ``"nearest"``, or ``"stochastic"``, up or down at random so that the mean is right, by numbers drawn for each step
+    with the key of `seed`.
+    average: β of moving averages of the parameters, a ← β a + (1 − β) w in each step: ``updates.averaged(expression)``
+    reads them. A row costs something in the steps that write it alone; an average starts as its parameter.
     state: updates made before by the same optimizer for the same parameters, whose state is used on.
     """
 
@@ -51,12 +61,15 @@ class Options(TypedDict, total=False):
     clip_global_norm: float
     constraint: Mapping[SharedVariable, Callable[[Variable], Variable]] | None
     padding: Mapping[SharedVariable, Any] | None
+    rounding: str
+    seed: int
+    average: float | None
     state: Updates | None
 
 
 _DEFAULTS = Options(
     untouched="freeze", weight_decay=0.0, clip_value=0, clip_row_norm=0, clip_global_norm=0, constraint=None,
-    padding=None, state=None,
+    padding=None, rounding="nearest", seed=0, average=None, state=None,
 )  # fmt: skip
 
 
@@ -83,6 +96,9 @@ class _Settings:
     reuse: Updates | None
     constraint: Mapping[SharedVariable, Constraint]
     padding: Mapping[SharedVariable, Any]
+    seed: int | None
+    """Of stochastic rounding; None for rounding to the nearest."""
+    average: float | None
 
     @property
     def constant_rate(self) -> float | None:
@@ -124,11 +140,18 @@ def _settings(rule: Rule, rate: Any, step_count: str | None, given: Options) -> 
     reuse = options["state"]
     if reuse is not None and not isinstance(reuse, Updates):
         raise OptimizerError(f"{where}: state={reuse!r}; expected the updates that an optimizer gave")
+    if options["rounding"] not in ("nearest", "stochastic"):
+        raise OptimizerError(f"{where}: rounding={options['rounding']!r}; expected 'nearest' or 'stochastic'")
+    seed = options["seed"]
+    if not hasattr(seed, "__index__") or not 0 <= operator.index(seed) < 1 << 128:
+        raise OptimizerError(f"{where}: seed={seed!r}; expected an integer, 0 or more, below 2**128")
     by_row = untouched == "freeze" and step_count != "global"
     decay, value, row, whole = numbers.values()
     settings = _Settings(
         rule, where, rate, by_row, untouched, decay, value, row, whole, reuse,
         _by_table(where, "constraint", options["constraint"]), _by_table(where, "padding", options["padding"]),
+        operator.index(seed) if options["rounding"] == "stochastic" else None,
+        None if options["average"] is None else number(f"{where}: average", options["average"], 0, 1),
     )  # fmt: skip
     if untouched == "catch_up":
         _refuse_without_closed_form(settings, step_count)
@@ -147,6 +170,8 @@ def _by_table(where: str, option: str, given: Any) -> Mapping[SharedVariable, An
 
 def _refuse_without_closed_form(s: _Settings, step_count: str | None) -> None:
     why = s.rule.no_closed_form()
+    if why is None and s.average is not None and s.lagging:
+        why = "rows that wait move in steps of which their averages know nothing"
     if why is None and s.constraint and s.lagging:
         why = "rows that wait may leave what constraint= says in each step that they missed"
     if why is None and s.padding and s.decay:
@@ -186,7 +211,7 @@ def build(
     nodes, places = resolve(params, dense=s.untouched == "dense")
     for place, _ in places:
         _refuse_lost_epsilon(s.where, rule, place.shared)
-    gradients = _gradients(s.where, cost_or_grads, nodes)
+    gradients = gradients_of(s.where, cost_or_grads, nodes)
     made = _Assembly(s).updates(places, gradients)
     for table, why in whole.items():
         tell_why_whole(made[table], f"{s.where} was given {table.label}, and {why}")
@@ -194,9 +219,9 @@ def build(
 
 
 def _refuse_lost_epsilon(where: str, rule: Rule, table: SharedVariable) -> None:
-    """Raises OptimizerError where the dtype of `table` makes 0 or infinity of ε."""
+    """Raises OptimizerError where the dtype in which `table` is trained makes 0 or infinity of ε."""
     epsilon, factor = rule.guard or (0.0, 1.0)
-    limits = np.finfo(table.dtype)
+    limits = np.finfo(wide(table.dtype))
     most = float(limits.max)
     if not epsilon or (epsilon <= most and limits.dtype.type(epsilon * factor)):  # a 0 that the caller gave is meant
         return
@@ -208,13 +233,14 @@ def _refuse_lost_epsilon(where: str, rule: Rule, table: SharedVariable) -> None:
         else ("0", "an element whose gradient is 0 would become NaN")
     )
     raise OptimizerError(
-        f"{where}: epsilon is {epsilon:g}, which{scaled} is {what} in {table.dtype}, the dtype of {table.label}: "
-        f"{then}; expected {least:.1g} to {most:g}, such as "
+        f"{where}: epsilon is {epsilon:g}, which{scaled} is {what} in {limits.dtype}, in which {table.label} is "
+        f"trained: {then}; expected {least:.1g} to {most:g}, such as "
         f"epsilon=1e{math.ceil(math.log10(least))}"
     )
 
 
-def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> list[Variable]:
+def gradients_of(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> list[Variable]:
+    """The gradients of a cost with respect to parameters, or those that were given, checked."""
     if not nodes:
         raise OptimizerError(f"{where}: there are no parameters; expected shared variables and subsets of their rows")
     if isinstance(cost_or_grads, Variable):
@@ -223,7 +249,8 @@ def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> lis
                 f"{where}: the cost {cost_or_grads.label} has {counted(cost_or_grads.ndim, 'axis')}; expected a "
                 "scalar: reduce it with .sum() or .mean(), or write [g] if it is the gradient g"
             )
-        result: list[Variable] = grad(cost_or_grads, list(nodes))
+        (cost,), over = widened([cost_or_grads], nodes)
+        result: list[Variable] = grad(cost, over)
         return result
     if not isinstance(cost_or_grads, list | tuple):
         raise OptimizerError(
@@ -241,6 +268,8 @@ def _gradients(where: str, cost_or_grads: Any, nodes: Sequence[Variable]) -> lis
             raise ShapeError(
                 f"{where}: the gradient {g.label} of {node.label} has type {g.type}; expected the shape of {node.type}"
             )
+        if node.dtype in HALVES and is_float(g.dtype):
+            node = cast(node, "float32")  # noqa: PLW2901  # in which it is trained
         checked.append(same_kind(g, node, f"{where}: gradient of {node.label}"))
     return checked
 
@@ -274,19 +303,26 @@ class _Assembly:
         static = table.type.shape
         if slot.by_row:
             shape, static = shape[: place.state_lead], static[: place.state_lead]
-        start = None if slot.start is None else partial(slot.start, table)
+        first = None if slot.start is None else partial(_started, slot.start)
+        start = None if first is None else partial(first, table)
         name = f"{place.name}.{self.s.rule.name}.{slot.name}"
-        made = self.state_variable(name, shape, dtype or table.dtype, static, start)
+        made = self.state_variable(name, shape, dtype or wide(table.dtype), static, start)
         if shape:
             made.beside = table
-            if slot.start is not None:
-                self.made.starts[made] = slot.start
+            if first is not None:
+                self.made.starts[made] = first
         return made
 
     def global_steps(self) -> SharedVariable:
         if self.steps is None:
             self.steps = self.state_variable(f"{self.s.rule.name}.steps", (), "int64", ())
         return self.steps
+
+    def average(self, p: Place, beta: float) -> None:
+        """Make the average of what a place trains."""
+        value = self.slot(p, Slot("average", start=lambda w: w))
+        last = self.slot(p, Slot("averaged", by_row=True), INDEX) if isinstance(p, RowPlace) else None
+        self.made.averages[p.shared] = Average(p.shared, value, last, self.global_steps(), beta)
 
     # --- one call
 
@@ -301,6 +337,9 @@ class _Assembly:
                 made.lags[p.shared] = Lag(
                     p.shared, s.rule, slots[p.shared], last, self.global_steps(), rate or 0.0, keep
                 )
+        if s.average is not None:
+            for p, _ in places:
+                self.average(p, s.average)
         places = list(zip(made.follow([p for p, _ in places]), [at for _, at in places], strict=True))
         gradients = made.read(gradients)
         made.places_written = {p.shared: p for p, _ in places}
@@ -331,7 +370,10 @@ class _Assembly:
     def linear(self) -> bool:
         """Whether a step only adds multiples of gradients, so that equal rows need not be found."""
         s = self.s
-        return s.rule.name == "sgd" and not (s.clips or s.decay or s.constraint or s.padding)
+        narrow = any(p.dtype in HALVES for p in self.made.parameters)
+        return s.rule.name == "sgd" and not (
+            s.clips or s.decay or s.constraint or s.padding or narrow or s.average is not None
+        )
 
     def subtract_all(
         self, places: Sequence[tuple[Place, list[int]]], gradients: Sequence[Variable]
@@ -386,7 +428,7 @@ class _Assembly:
         if lag is not None:
             w, state = lag.current(p)
         else:
-            w, state = p.read(table), {name: p.read(v) for name, v in slots.items()}
+            w, state = cast(p.read(table), wide(table.dtype)), {name: p.read(v) for name, v in slots.items()}
         pairs: list[tuple[SharedVariable, Variable]] = []
         count = None
         if s.rule.counted:
@@ -397,27 +439,43 @@ class _Assembly:
                 count = cast(by_row, wide(table.dtype))
             else:
                 count = cast(self.global_steps() + 1, wide(table.dtype))
-        rate = self.rate(table.dtype)
+        rate = self.rate(wide(table.dtype))
         done = s.rule.step(Point(p, w, p.gradient, state, rate, count))
         pairs = [(table, self._new_value(p, w, rate, done, stale=lag is not None)), *pairs]
         pairs += [(slots[name], p.written(slots[name], value)) for name, value in done.state.items()]
         if lag is not None:
             now = call("zeros_like", p.read(lag.last)) + (lag.steps + 1)
             pairs.append((lag.last, p.written(lag.last, now)))
+        average = self.made.averages.get(table)
+        if average is not None:
+            assert p.value is not None
+            pairs += average.stepped(p, p.kept(table, p.value))
         return pairs
 
     def _new_value(self, p: Place, w: Variable, rate: Variable, done: Step, stale: bool) -> Variable:
         constraint, value = self.s.constraint.get(p.shared), done.value
         if value is None:
             assert done.change is not None
-            if not (self.s.decay or stale or constraint):
+            plain = self.s.average is None and p.shared.dtype not in HALVES
+            if plain and not (self.s.decay or stale or constraint):
                 return p.added(p.shared, done.change)
             if self.s.decay:
                 w = w * (1 - rate * self.s.decay if self.s.constant_rate is None else self.s.keep())
             value = w + done.change
         if constraint is not None:
             value = constrained(self.s.where, p, constraint, value)
-        return p.written(p.shared, value)
+        p.value = rounded(p, value, self.draw_key(p))
+        return p.written(p.shared, p.value)
+
+    def draw_key(self, p: Place) -> Variable | None:
+        """The key by which this step rounds the rows of a table at random; None where it does not."""
+        if self.s.seed is None or p.shared.dtype not in HALVES:
+            return None
+        return fold_in(fold_in(key(self.s.seed), self.made.parameters.index(p.shared)), self.global_steps())
+
+
+def _started(start: Callable[[Variable], Variable], rows: Variable) -> Variable:
+    return start(cast(rows, wide(rows.dtype)))
 
 
 def _shrink(squares: Variable, bound: float) -> Variable:

@@ -18,12 +18,13 @@ from subtensor.graph.constants import as_tensor, constant
 from subtensor.graph.indexing import At, Index, Ref, Slice
 from subtensor.graph.nodes import Constant, Variable, call
 from subtensor.graph.shared import SharedVariable
-from subtensor.graph.types import INDEX, is_float
+from subtensor.graph.types import HALVES, INDEX, is_float
 from subtensor.ops.distinct import Indexed, Runs, row_numbers, spread_rows
 from subtensor.ops.elementwise import cast
 from subtensor.ops.raveling import raveled, unraveled
 from subtensor.ops.shape import broadcast_dims_of, broadcast_to_dims, length, lengths, product, reshape
 from subtensor.ops.subtensor import get_op
+from subtensor.optimizers.halves import carried_back
 
 CARRIED = ("reshape", "transpose", "expand_dims", "squeeze", "cast")
 """Ops between a subset and its table's indexing that a gradient is carried back through."""
@@ -63,7 +64,9 @@ class Subset:
 
     def gradient(self, g: Variable) -> Variable:
         """The gradient of ``param`` as (B, …): a row for each selected row, in order."""
-        if self.param is not self.node:
+        if self.node.dtype in HALVES:
+            g = carried_back(self.param, self.node, g)
+        elif self.param is not self.node:
             g = grad(None, self.node, known_grads={self.param: g}, add_names=False)
         return reshape(g, [length(self.keys[0], 0), *lengths(self.table)[len(self.keys) :]])
 
@@ -183,6 +186,7 @@ class Place:
         self.state_lead = self.lead
         self.gradient: Variable = shared  # set by ``take_gradient``
         self.held: Variable | None = None
+        self.value: Variable | None = None  # what a step writes, in the dtype of the variable; set by the assembly
 
     def hold(self, held: Variable) -> None:
         """Rows that neither move nor get state, and whose gradients count for nothing. held: bool, (S,)."""
@@ -207,6 +211,10 @@ class Place:
         """The new value of `x` in which ``read(x)`` is `value`."""
         return self.kept(x, value)
 
+    def put(self, x: Variable, value: Variable) -> Variable:  # noqa: ARG002  # that of rows needs it
+        """``written``, for rows that are held, too."""
+        return value
+
     def added(self, x: Variable, change: Variable) -> Variable:
         """The new value of `x` in which `change` is added to ``read(x)``."""
         return self.written(x, x + change)
@@ -224,6 +232,10 @@ class Place:
             return call("einsum", "ij,ij->i", flat, flat)
         axes = self.row_axes(g)
         return call("sum", g * g, axes) if axes else g * g
+
+    def mean_square(self, g: Variable) -> Variable:
+        """The mean of the squares of each row."""
+        return self.row_squares(g) / cast(product([length(g, axis) for axis in self.row_axes(g)]), g.dtype)
 
     def row_axes(self, x: Variable) -> tuple[int, ...]:
         return tuple(range(self.lead, x.ndim))
@@ -248,7 +260,7 @@ class DensePlace(Place):
         return self.row_axes(x)
 
     def take_gradient(self, gradients: Sequence[Variable]) -> None:
-        total = call("zeros_like", self.shared)
+        total = call("zeros_like", self.shared, "float32" if self.shared.dtype in HALVES else self.shared.dtype)
         for subset, g in zip(self.subsets, gradients, strict=True):
             total = call("inc_subtensor", total[subset.keys], subset.gradient(g))
         self.gradient = total
@@ -315,7 +327,10 @@ class RowPlace(Place):
         return x[self.keys]
 
     def written(self, x: Variable, value: Variable) -> Variable:
-        return call("set_subtensor", x[self.keys], self.kept(x, value))
+        return self.put(x, self.kept(x, value))
+
+    def put(self, x: Variable, value: Variable) -> Variable:
+        return call("set_subtensor", x[self.keys], value)
 
     def added(self, x: Variable, change: Variable) -> Variable:
         if self.joined.runs is None and self.held is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from subtensor.errors import OptimizerError
@@ -12,60 +11,11 @@ from subtensor.graph.config import config
 from subtensor.graph.nodes import Variable, call, rebuild, toposort
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.elementwise import cast
-from subtensor.ops.shape import length, lengths, reshape
+from subtensor.ops.shape import length
 from subtensor.ops.subtensor import get_op
 from subtensor.optimizers.growth import grow, of_table
 from subtensor.optimizers.places import Place, RowPlace, Subset, row_keys
-from subtensor.optimizers.rules import Idle, Rule
-
-
-@dataclass(frozen=True)
-class Lag:
-    """A table whose rows wait for their idle steps until they are read.
-
-    slots: its state by name. last: (V,) int64, how many steps each row has had. steps: 0-d int64, how many there were.
-    rate, keep: as in ``Idle``.
-    """
-
-    table: SharedVariable
-    rule: Rule
-    slots: dict[str, SharedVariable]
-    last: SharedVariable
-    steps: SharedVariable
-    rate: float
-    keep: float
-
-    def current(self, place: Place) -> tuple[Variable, dict[str, Variable]]:
-        """Values and state of the rows at `place`, brought up to date."""
-        done = place.read(self.last)
-        waited = self.steps - done
-        w = place.read(self.table)
-        state = {name: place.read(s) for name, s in self.slots.items()}
-        point = Idle(place, w, state, cast(waited, "float64"), cast(done, "float64"), self.rate, self.keep)
-        after = self.rule.idle(point)
-        if self.keep != 1:
-            w = point.power(self.keep) * w
-        if after.change is not None:
-            w = w + after.change
-        return w, {**state, **after.state}
-
-    def whole(self) -> tuple[Variable, dict[str, Variable]]:
-        """All values and all state, brought up to date: O(table)."""
-        return self.current(Place(self.table, self.table.label, self.last.ndim))
-
-    def rows(self, node: Variable) -> Variable | None:
-        """The value of `node`, an indexing of the table, from its rows brought up to date; None where it reads more."""
-        found, lead = row_keys(node), self.last.ndim
-        if found is None or len(found[0]) < lead:
-            return None
-        keys, distinct = found
-        if len(keys) > lead:  # parts of rows
-            numbers = Subset(node, node, self.table, keys, distinct).numbers()  # checked, in the words of `node`
-            rows = self.rows(self.table[numbers[:lead]])
-            assert rows is not None
-            return reshape(rows[(call("arange", length(rows, 0)), *numbers[lead:])], lengths(node))
-        place = RowPlace([Subset(node, node, self.table, keys, distinct)], self.table.label)
-        return place.occurrences(self.current(place)[0])[0]
+from subtensor.optimizers.waiting import Average, Lag, Waiting
 
 
 class Updates(dict[SharedVariable, Variable]):
@@ -74,7 +24,8 @@ class Updates(dict[SharedVariable, Variable]):
     state: the optimizer's own shared variables, named. parameters: the shared variables that it trains. lags, places:
     the tables whose rows wait for idle steps, and which of their rows a step reads. now: nodes as the user wrote them →
     what they would be now, for the ids of those rows where they depend on rows that wait. starts: how state that does
-    not start at zero follows from the table. places_written: what a step writes of each parameter.
+    not start at zero follows from the table. places_written: what a step writes of each parameter. averages: of the
+    parameters.
     """
 
     def __init__(self) -> None:
@@ -82,6 +33,7 @@ class Updates(dict[SharedVariable, Variable]):
         self.state: list[SharedVariable] = []
         self.parameters: list[SharedVariable] = []
         self.lags: dict[SharedVariable, Lag] = {}
+        self.averages: dict[SharedVariable, Average] = {}
         self.places: dict[SharedVariable, RowPlace] = {}
         self.now: dict[Variable, Variable] = {}
         self.starts: dict[SharedVariable, Callable[[Variable], Variable]] = {}
@@ -125,14 +77,14 @@ class Updates(dict[SharedVariable, Variable]):
 
     def _followed(self, place: RowPlace, others: Sequence[Place]) -> RowPlace:
         ids = [i for s in place.subsets for i in s.node.inputs[1:]]
-        moved = {i: n for i, n in zip(ids, self._replaced(ids, {}), strict=True) if i is not n}
+        moved = {i: n for i, n in zip(ids, _replaced(ids, {}, self.lags), strict=True) if i is not n}
         if not moved:
             return place
         self.now.update(moved)
         subsets = []
         for s in place.subsets:
             node = rebuild(s.node, [s.table, *(moved.get(i, i) for i in s.node.inputs[1:])])
-            (param,) = self._replaced([s.param], {s.node: node})
+            (param,) = _replaced([s.param], {s.node: node}, self.lags)
             found = row_keys(node)
             assert found is not None
             subsets.append(Subset(param, node, s.table, *found))
@@ -143,34 +95,20 @@ class Updates(dict[SharedVariable, Variable]):
             return list(expressions)
         known = dict(self.now)
         for table, place in self.places.items():
-            current = place.occurrences(self.lags[table].current(place)[0])
+            current = place.occurrences(cast(self.lags[table].now(place), table.dtype))
             known.update(zip(self._written[table], current, strict=True))
-        return self._replaced(expressions, known)
+        return _replaced(expressions, known, self.lags)
 
-    def _replaced(self, expressions: Sequence[Variable], known: Mapping[Variable, Variable]) -> list[Variable]:
-        """`expressions` over `known` replacements and over tables brought up to date, in which ids are so, too."""
-        new = dict(known)
-        for node in toposort(expressions, stop=known.__contains__):
-            if node in new:
-                continue
-            inputs = [new[i] for i in node.inputs]
-            lag = self.lags.get(node) if isinstance(node, SharedVariable) else None
-            if lag is not None:
-                new[node] = lag.whole()[0]
-                continue
-            part = self._part(node, inputs[1:]) if inputs else None
-            new[node] = rebuild(node, inputs) if part is None else part
-        return [new[e] for e in expressions]
+    def averaged(self, expression: Any) -> Any:
+        """`expression`, a node or a list, over the moving averages of what is trained, in place of its values.
 
-    def _part(self, node: Variable, inputs: Sequence[Variable]) -> Variable | None:
-        """What reads rows of a table at `inputs`, without the rest of it; None where `node` is nothing of the kind."""
-        table = node.inputs[0]
-        lag = self.lags.get(table) if isinstance(table, SharedVariable) else None
-        if lag is None or node.op is None:
-            return None
-        if node.op.name == "length":
-            return node
-        return lag.rows(rebuild(node, [table, *inputs])) if node.op is get_op else None
+        For optimizers with ``average=``. ``table[ids]`` stays O(rows). Raises OptimizerError where nothing is averaged.
+        """
+        if not self.averages:
+            raise OptimizerError("averaged: these updates keep no averages; give the optimizer average=0.999")
+        nodes = [expression] if isinstance(expression, Variable) else list(expression)
+        found = _replaced(nodes, {}, self.averages)
+        return found[0] if isinstance(expression, Variable) else found
 
     def rows(self, table: SharedVariable) -> Any:
         """The numbers of the rows of a table that a step writes: int64, (S,); a tuple of them for rows along more axes.
@@ -196,8 +134,8 @@ class Updates(dict[SharedVariable, Variable]):
         """
         table = of_table(self.parameters, table)
         state = [s for s in self.state if s.beside is table]
-        lag = self.lags.get(table)
-        grow(table, rows, state, self.starts, {} if lag is None else {lag.last: lag.steps})
+        waiting = [w for w in (self.lags.get(table), self.averages.get(table)) if w is not None]
+        grow(table, rows, state, self.starts, {w.last: w.steps for w in waiting if w.last is not None})
 
     def flush(self, backend: str | None = None) -> None:
         """Bring every row of every table up to date: O(table). Does nothing where rows do not wait."""
@@ -210,7 +148,36 @@ class Updates(dict[SharedVariable, Variable]):
 
     def _flushed(self) -> Iterable[tuple[SharedVariable, Variable]]:
         for table, lag in self.lags.items():
-            w, state = lag.whole()
-            yield table, w
+            w, state = lag.current(Place(table, table.label, lag.last.ndim))
+            yield table, cast(w, table.dtype)
             yield from ((lag.slots[name], value) for name, value in state.items())
             yield lag.last, call("zeros_like", lag.last) + lag.steps
+
+
+def _replaced(
+    expressions: Sequence[Variable], known: Mapping[Variable, Variable], waiting: Mapping[SharedVariable, Waiting]
+) -> list[Variable]:
+    """`expressions` over `known` replacements and over tables brought up to date, in which ids are so, too."""
+    new = dict(known)
+    for node in toposort(expressions, stop=known.__contains__):
+        if node in new:
+            continue
+        inputs = [new[i] for i in node.inputs]
+        lag = waiting.get(node) if isinstance(node, SharedVariable) else None
+        if lag is not None:
+            new[node] = cast(lag.whole(), node.dtype)
+            continue
+        part = _part(node, inputs[1:], waiting) if inputs else None
+        new[node] = rebuild(node, inputs) if part is None else part
+    return [new[e] for e in expressions]
+
+
+def _part(node: Variable, inputs: Sequence[Variable], waiting: Mapping[SharedVariable, Waiting]) -> Variable | None:
+    """What reads rows of a table at `inputs`, without the rest of it; None where `node` is nothing of the kind."""
+    table = node.inputs[0]
+    lag = waiting.get(table) if isinstance(table, SharedVariable) else None
+    if lag is None or node.op is None:
+        return None
+    if node.op.name == "length":
+        return node
+    return lag.rows(rebuild(node, [table, *inputs])) if node.op is get_op else None

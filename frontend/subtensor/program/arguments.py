@@ -12,7 +12,7 @@ from subtensor.errors import DTypeError, FunctionError
 from subtensor.graph.constants import refuse_masked
 from subtensor.graph.nodes import Array, Variable, checked_name
 from subtensor.graph.shared import SharedVariable, check_static_shape
-from subtensor.graph.types import can_cast
+from subtensor.graph.types import can_cast, is_float, kind_of
 
 REQUIRED = object()
 """Stands for the default of an argument that has none."""
@@ -125,7 +125,7 @@ class Parameter:
 
     def _cast(self, value: Any, array: Array) -> Array:
         target = self.type.dtype
-        if array.dtype == object or array.dtype.kind not in "buif":
+        if array.dtype == object or kind_of(array.dtype) not in "buif":
             raise DTypeError(f"{self.where} takes {target}, got values of NumPy dtype {array.dtype}")
         if self.strict:
             raise DTypeError(f"{self.where} takes exactly {target}, got {array.dtype}; it is declared strict")
@@ -136,17 +136,17 @@ class Parameter:
                 f"{self.where} takes {target}, got a mask: bool of shape {array.shape}; give positions, "
                 f"np.flatnonzero(mask), or 0 and 1, mask.astype('{target}'), whichever is meant"
             )
-        if self.dtype.kind in "bui" and array.dtype.kind == "f":
+        if self.dtype.kind in "bui" and kind_of(array.dtype) == "f":
             return self._whole(array)
         if can_cast(array.dtype.name, target, "safe"):
             return array.astype(target)
         if self.allow:
             return self._whole(array) if self.dtype.kind in "ui" else array.astype(target)
-        if self.dtype.kind == "f" and array.dtype.kind == "f":
+        if is_float(target) and kind_of(array.dtype) == "f":
             python = not isinstance(value, np.ndarray | np.generic)
             if self.allow is None and python:  # a Python float is weak
                 return array.astype(target)
-        elif self.dtype.kind == "f" and not isinstance(value, np.ndarray):
+        elif is_float(target) and not isinstance(value, np.ndarray):
             return array.astype(target)
         elif not isinstance(value, np.ndarray):
             cast = array.astype(target)

@@ -18,9 +18,11 @@ from subtensor.program.linear import Program
 SPEC_VERSION = 1
 """The version of this contract. It rises when a backend written for the old one would no longer be right."""
 
-CAPABILITIES = frozenset({"float16", "dynamic_shapes", "special_functions"})
+CAPABILITIES = frozenset({"bfloat16", "float16", "dynamic_shapes", "special_functions"})
 """What a backend may lack, by name; everything else is required of all.
 
+- ``bfloat16``: values of dtype bfloat16, which are moved about and cast to and from float32, and of which nothing else
+  is asked.
 - ``float16``: values of dtype float16.
 - ``dynamic_shapes``: shapes that depend on values (masks, ``arange(n)``, symbolic slice bounds).
 - ``special_functions``: ``erf``, ``gammaln`` and their kin.

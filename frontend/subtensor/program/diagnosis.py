@@ -55,8 +55,8 @@ def diagnose(
     """Raise the error that the frontend defines for this call, if it defines one; nothing is changed.
 
     evaluate: computes one instruction on NumPy arrays, for the ops among `operations`; a loop gives a tuple. Others are
-    expanded here, after their own rules have been asked. Returns the outputs, or None where something fails of which
-    the frontend knows nothing.
+    expanded here, after their own rules have been asked. Returns the values of all slots, or None where something fails
+    of which the frontend knows nothing.
     """
     _check_beside(program.shared, state)
     leaves = [*program.inputs, *program.shared, *program.constants]
@@ -74,7 +74,7 @@ def diagnose(
             rule.infer(target, value, *index_inputs, index=write.index)
             if rule.check is not None:
                 rule.check(target, value, *index_inputs, index=write.index)
-    return [slots[o] for o in program.outputs]
+    return slots
 
 
 def _check_beside(shared: Sequence[SharedVariable], values: Sequence[Array]) -> None:
@@ -163,9 +163,10 @@ def _diagnose_loop(
     for t in order:
         elements = [x[t] for x in args[how.first : first]]
         try:
-            outputs = diagnose(body, [*elements, *states, *captured], (), evaluate, operations)
-            if outputs is None:
+            slots = diagnose(body, [*elements, *states, *captured], (), evaluate, operations)
+            if slots is None:
                 return False
+            outputs = [slots[o] for o in body.outputs]
             for place, old, new in zip(body.inputs[how.sequences :], states, outputs, strict=False):
                 if old.shape != new.known.shape:
                     raise ShapeError(

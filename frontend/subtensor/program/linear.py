@@ -33,6 +33,7 @@ from subtensor.graph.nodes import (
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
 from subtensor.ops.elementwise import ELEMENTWISE, broadcast_length
+from subtensor.ops.halves import is_narrow_increment, summed_first
 from subtensor.ops.loop import STACK, is_loop
 from subtensor.ops.subtensor import get_op, is_write, set_op
 from subtensor.ops.views import VIEWS
@@ -179,10 +180,11 @@ def expand(outputs: Sequence[Variable], operations: Collection[str], backend: st
             stack.extend(reversed(missing)) if node not in new else stack.pop()
             continue
         made = rebuild(node, [new[i] for i in node.inputs])
-        if made.op is None or made.op.name in operations:
+        narrow = is_narrow_increment(made)
+        if not narrow and (made.op is None or made.op.name in operations):
             new[node] = new[made] = made
             continue
-        simpler = _expanded(made, backend)
+        simpler = summed_first(made) if narrow else _expanded(made, backend)
         if simpler in new:
             new[node] = new[simpler]
         else:

@@ -16,6 +16,7 @@ from subtensor.random.draws import (
     uniform,
 )
 from subtensor.random.keys import fold_in, key, split
+from subtensor.random.rounding import stochastic_round
 from subtensor.random.streams import MRG_RandomStreams, RandomStream, RandomStreams
 from subtensor.random.weighted import alias_draw, alias_table, categorical, choice, multinomial
 
@@ -39,6 +40,7 @@ __all__ = [
     "normal",
     "permutation",
     "split",
+    "stochastic_round",
     "truncated_normal",
     "uniform",
 ]

@@ -9,7 +9,7 @@ from subtensor.errors import DomainError, DTypeError, ShapeError
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.nodes import Variable, call
-from subtensor.graph.types import INDEX, INTEGERS, as_dtype, is_float, is_integer, result_dtype
+from subtensor.graph.types import BFLOAT16, INDEX, INTEGERS, as_dtype, is_float, is_integer, result_dtype
 from subtensor.ops.elementwise import cast
 from subtensor.ops.philox import UNIT, WIDTHS, WORD, as_word, multiply_high, random_bits, random_unit, within
 from subtensor.ops.shape import as_dims, broadcast_dims_of, broadcast_to_dims, length, lengths
@@ -24,10 +24,15 @@ def float_of(dtype: Any, *parameters: Any) -> str:
         name = as_dtype(dtype)
         if not is_float(name):
             raise DTypeError(f"random: the dtype {name} holds no such numbers; expected a float")
+        if name == BFLOAT16:
+            raise DTypeError(
+                "random: numbers are not drawn as bfloat16; draw float32 and cast, or st.random.stochastic_round it"
+            )
         return name
     found = [as_tensor(p).dtype for p in parameters if not is_weak(p)]
     floats = [d for d in found if is_float(d)]
-    return result_dtype(*floats) if floats else config.floatX
+    kind = result_dtype(*floats) if floats else config.floatX
+    return "float32" if kind == BFLOAT16 else kind
 
 
 def dims_of(shape: Any, *parameters: Variable, ndim: int | None = None) -> list[Variable]:

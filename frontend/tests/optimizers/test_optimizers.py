@@ -10,7 +10,7 @@ from subtensor import optimizers
 
 EXACT = ["sgd", "adagrad", "rowwise_adagrad", "ftrl"]
 """Rules by which a row with gradient zero stays as it is."""
-COUNTED = ["adam", "adamw", "adamax", "nadam", "lamb"]
+COUNTED = ["adam", "adamw", "adamax", "nadam", "lamb", "madgrad", "rowwise_adam"]
 
 
 def close(a, b, tolerance=1e-12):
@@ -26,6 +26,20 @@ def test_touched_rows_follow_the_paper_and_others_stay(name, backend):
     expected = frozen(name, table(), gradient, given, lambda b: b[0], RATE, **decay)
     close(seen, expected)
     np.testing.assert_array_equal(seen[-1][-2:], table()[-2:])
+
+
+@pytest.mark.parametrize("untouched", ["freeze", "dense", "catch_up"])
+def test_adagrad_with_momentum(untouched):
+    given = batches(steps=6)
+    model = Model("adagrad", table(), untouched=untouched, momentum=0.5)
+    model.train(given)
+    model.updates.flush()
+    if untouched == "freeze":
+        expected = frozen("adagrad", table(), gradient, given, lambda b: b[0], RATE, momentum=0.5)
+    else:
+        expected = dense("adagrad", table(), gradient, given, RATE, momentum=0.5)
+    close(model.table.get_value(), expected[-1])
+    assert [s.name.rpartition(".")[2] for s in model.updates.state][:2] == ["accumulator", "velocity"]
 
 
 @pytest.mark.parametrize("name", COUNTED)
@@ -53,6 +67,10 @@ def test_freeze_equals_dense_where_it_can(name):
 @pytest.mark.parametrize("decay", [0.0, 0.3])
 @pytest.mark.parametrize(("name", "backend"), pairs([n for n in NAMES if n not in ("lamb", "ftrl")]))
 def test_catching_up_and_flushing_equals_dense(name, decay, backend):
+    if name == "madgrad" and decay:
+        with pytest.raises(st.OptimizerError, match="madgrad: weight_decay does not go with"):
+            Model(name, table(), untouched="catch_up", weight_decay=decay)
+        return
     given = batches(steps=7)
     lazy = Model(name, table(), untouched="catch_up", weight_decay=decay, backend=backend)
     _, costs = lazy.train(given)

@@ -9,7 +9,7 @@ from subtensor import optimizers
 BACKENDS = ["numpy", "jax"]
 NAMES = [
     *("sgd", "momentum", "nesterov", "adagrad", "rowwise_adagrad", "rmsprop", "adadelta"),
-    *("adam", "adamw", "adamax", "nadam", "lamb", "ftrl"),
+    *("adam", "adamw", "adamax", "nadam", "lamb", "ftrl", "lion", "madgrad", "rowwise_adam"),
 ]
 ON_JAX = ["rowwise_adagrad", "adam", "momentum"]
 """The rules that tests of an invariant run on JAX too, where a step takes seconds to compile."""

@@ -20,9 +20,10 @@ def _nesterov(w, g, s, t, rate, momentum=0.9):
     return w - rate * (g + momentum * s["u"])
 
 
-def _adagrad(w, g, s, t, rate, epsilon=1e-10):
+def _adagrad(w, g, s, t, rate, epsilon=1e-10, momentum=0.0):
     s["n"] = s.get("n", 0 * w) + g**2
-    return w - rate * g / (np.sqrt(s["n"]) + epsilon)
+    s["u"] = momentum * s.get("u", 0 * w) - rate * g / (np.sqrt(s["n"]) + epsilon)
+    return w + s["u"]
 
 
 def _rowwise_adagrad(w, g, s, t, rate, epsilon=1e-10):
@@ -83,6 +84,25 @@ def _ftrl(w, g, s, t, rate, beta=1.0, l1=0.0, l2=0.0):
     return np.where(abs(s["z"]) <= l1, 0, w)
 
 
+def _lion(w, g, s, t, rate, beta1=0.9, beta2=0.99):
+    m = s.get("m", 0 * w)
+    s["m"] = beta2 * m + (1 - beta2) * g
+    return w - rate * np.sign(beta1 * m + (1 - beta1) * g)
+
+
+def _madgrad(w, g, s, t, rate, momentum=0.9, epsilon=1e-6):
+    start = s.setdefault("start", w.copy())
+    s["s"] = s.get("s", 0 * w) + rate * np.sqrt(t) * g
+    s["v"] = s.get("v", 0 * w) + rate * np.sqrt(t) * g**2
+    return momentum * w + (1 - momentum) * (start - s["s"] / (np.cbrt(s["v"]) + epsilon))
+
+
+def _rowwise_adam(w, g, s, t, rate, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    s["m"] = beta1 * s.get("m", 0 * g) + (1 - beta1) * g
+    s["v"] = beta2 * s.get("v", 0 * g[..., :1]) + (1 - beta2) * np.mean(g**2, axis=-1, keepdims=True)
+    return w - rate * s["m"] / (1 - beta1**t) / (np.sqrt(s["v"] / (1 - beta2**t)) + epsilon)
+
+
 RULES = {
     "sgd": _sgd,
     "momentum": _momentum,
@@ -97,6 +117,9 @@ RULES = {
     "nadam": _nadam,
     "lamb": _lamb,
     "ftrl": _ftrl,
+    "lion": _lion,
+    "madgrad": _madgrad,
+    "rowwise_adam": _rowwise_adam,
 }
 
 

@@ -43,7 +43,10 @@ def _error_on_numpy(function: Function, args: Any, kwargs: Any) -> tuple[type, s
     inputs = [p.variable for p in function._parameters]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what is said of the function has been said
-        twin = st.function(inputs, outputs, updates, backend="numpy", name=function.name, on_unused_input="ignore")
+        twin = st.function(
+            inputs, outputs, updates, backend="numpy", name=function.name, on_unused_input="ignore",
+            on_nonfinite=function.on_nonfinite,
+        )  # fmt: skip
     twin._parameters, twin._by_name = function._parameters, function._by_name
     try:
         twin(*args, **kwargs)
