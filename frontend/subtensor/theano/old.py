@@ -77,6 +77,18 @@ class TensorType(metaclass=_AnyTensorType):
         return st.TensorType(dtype, tuple(broadcastable if shape is None else shape))
 
 
+def shared(value: Any, name: str | None = None, *args: Any, shape: Any = None, **options: Any) -> st.SharedVariable:
+    """``subtensor.shared`` with Theano's order of arguments; updates and ``set_value`` may change the shape.
+
+    args: Theano's `strict` and `allow_downcast`, without effect.
+    """
+    options = {k: v for k, v in options.items() if k != "target"}
+    ones = options.get("broadcastable")
+    if shape is None and not isinstance(value, Variable):
+        shape = [1 if one else None for one in ones or (False,) * np.ndim(value)]
+    return st.shared(value, name, shape=shape, **options)
+
+
 def stack(*tensors: Any, axis: int = 0) -> Variable:
     """Tensors along a new axis: ``stack([a, b], axis)``, or in Theano's first spelling ``stack(a, b, c)``."""
     first, rest = tensors[0], tensors[1:]
@@ -293,4 +305,21 @@ def relu(x: Any, alpha: Any = 0) -> Any:
     return T.nnet.relu(x, alpha)
 
 
+def softmax(c: Any, *axis: Any, **options: Any) -> Variable:
+    """``nnet.softmax``; of a vector, a matrix of one row."""
+    return _of_rows(T.nnet.softmax, c, *axis, **options)
+
+
+def logsoftmax(c: Any, *axis: Any, **options: Any) -> Variable:
+    """``nnet.logsoftmax``; of a vector, a matrix of one row."""
+    return _of_rows(T.nnet.logsoftmax, c, *axis, **options)
+
+
+def _of_rows(function: Any, c: Any, *axis: Any, **options: Any) -> Variable:
+    x = st.as_tensor(c)
+    made: Variable = function(x[None] if x.ndim == 1 and not axis and not options else x, *axis, **options)
+    return made
+
+
 NNET = {"relu": relu, "ultra_fast_sigmoid": T.nnet.sigmoid}
+NNET_OF_THEANO = {**NNET, "logsoftmax": logsoftmax, "softmax": softmax}
