@@ -192,6 +192,34 @@ def test_a_shared_variable_changes_its_shape(tmp_path):
     assert shown == ["4", "10.0", "(True,", "False)", "True"]
 
 
+def test_bools_are_numbers_of_any_integer_type(tmp_path):
+    source = """
+        import numpy, theano
+        import theano.tensor as T
+
+        reset, n = T.bcol("reset"), T.iscalar("n")
+        f = theano.function([reset, n], T.switch(reset, n, -1), allow_input_downcast=True)
+        print(*f(numpy.array([[True], [False]]), 3).ravel())
+    """
+    assert answers(tmp_path, source) == ["3", "-1"]
+
+
+def test_functions_take_all_that_they_took(tmp_path):
+    source = """
+        import theano
+        import theano.tensor as T
+
+        theano.config.floatX = "float32"
+        x, w = T.fscalar("x"), theano.shared(T.constant(1.0).eval(), name="w")
+        bounded = T.clip(w + x, 0, T.sqrt(9))  # which is float64 here
+        f = theano.function([x], w, None, [(w, bounded)], [], False, False, "f", True, None, False, "ignore")
+        g = theano.function([x], x, profile=False, accept_inplace=True, rebuild_strict=False, on_unused_input="warn")
+        f(5)
+        print(w.dtype, w.get_value(), g(2.0), f.name)
+    """
+    assert answers(tmp_path, source) == ["float32", "3.0", "2.0", "f"]
+
+
 def test_models_are_pickled_whole(tmp_path):
     shown = answers(
         tmp_path,
@@ -246,3 +274,15 @@ def test_everything_listed_is_there():
 def test_this_process_is_left_alone():
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("theano.tensor")
+
+
+def test_a_new_axis_takes_the_place_of_those_of_length_1(tmp_path):
+    source = """
+        import {root}.tensor as T
+
+        column, v = T.alloc(1.0, T.iscalar("n"), 1), T.dvector("v")
+        for made in (column[:, None], column[None], v[:, None], T.dmatrix("m")[:, None], column[None, :, :]):
+            print(made.ndim)
+    """
+    assert answers(tmp_path, source.format(root="theano")) == ["2", "3", "2", "3", "3"]
+    assert answers(tmp_path, source.format(root="pytensor")) == ["3", "3", "2", "3", "3"]
