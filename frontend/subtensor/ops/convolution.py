@@ -1,4 +1,4 @@
-"""Convolutions over one, two or three axes: one op, whose gradients are the op again.
+"""Convolutions over one, two or three axes: one op, whose gradients are the op again, or sums of its terms.
 
 ``conv(x, w; strides, dilations)``: x (n, c, *lengths), w (k, c, *sizes); out[n, k, i…] is the sum over c and j… of
 ``x[n, c, i * stride + j * dilation …] * w[k, c, j…]``. Nothing is padded and nothing is flipped: that is done before.
@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from subtensor.errors import ShapeError, Unsupported, counted
@@ -66,17 +67,40 @@ def _within(x: Variable, dims: Sequence[Any], parts: Sequence[slice]) -> Variabl
     return written
 
 
-def _vjp(g: Variable, out: Variable, x: Variable, w: Variable, strides: Steps, dilations: Steps) -> list[Cotangent]:
+def _few_places(out: Variable, x: Variable) -> bool:
+    """Whether filters lie at far fewer places than the input has: where they are nearly as wide, or steps are long."""
+    have, places = x.type.shape[2:], out.type.shape[2:]
+    return None not in (*have, *places) and prod(have) > _FEW * prod(places)  # type: ignore[arg-type]  # all are known
+
+
+_FEW = 8
+
+
+def _spread(g: Variable, x: Variable, w: Variable, strides: Steps, dilations: Steps) -> Variable:
+    """The gradient with respect to x: g with its strides filled up with zeros, under the filters turned round."""
     spatial = range(2, x.ndim)
     reach = [_span(w, axis, d) - 1 for axis, d in zip(spatial, dilations, strict=True)]
     spread = [(length(g, axis) - 1) * s + 1 for axis, s in zip(spatial, strides, strict=True)]
-    # with respect to x: g with its strides filled up with zeros, under the filters turned round
     parts = [slice(None)] * 2 + [slice(r, r + m, s) for r, m, s in zip(reach, spread, strides, strict=True)]
     wide = _within(g, [*lengths(g)[:2], *(m + 2 * r for m, r in zip(spread, reach, strict=True))], parts)
     gx = _conv(wide, flip(swapaxes(w, 0, 1), tuple(spatial)), strides=(1,) * len(strides), dilations=dilations)
     if any(s > 1 for s in strides):  # what no filter has reached
         used = [slice(None)] * 2 + [slice(0, m + r) for m, r in zip(spread, reach, strict=True)]
         gx = _within(gx, lengths(x), used)
+    return gx
+
+
+def _folded(g: Variable, x: Variable, w: Variable, strides: Steps, dilations: Steps) -> Variable:
+    """The same, as the sum of what each place sends to the elements that it reads: in as many terms as it has those."""
+    key, places, taps, read = _reading(x, w, strides, dilations)
+    terms = call("einsum", f"nk{places},kc{taps}->nc{read}", g, w)
+    made: Variable = call("zeros", lengths(x), g.dtype)[key].inc(terms)
+    return made
+
+
+def _vjp(g: Variable, out: Variable, x: Variable, w: Variable, strides: Steps, dilations: Steps) -> list[Cotangent]:
+    spatial = range(2, x.ndim)
+    gx = _folded(g, x, w, strides, dilations) if _few_places(out, x) else _spread(g, x, w, strides, dilations)
     # with respect to w: items of the batch are the channels, and g is the filter
     gw = swapaxes(_conv(swapaxes(x, 0, 1), swapaxes(g, 0, 1), strides=dilations, dilations=strides), 0, 1)
     if any(s > 1 for s in strides):
@@ -84,18 +108,22 @@ def _vjp(g: Variable, out: Variable, x: Variable, w: Variable, strides: Steps, d
     return [gx, gw]
 
 
-def _expand(x: Variable, w: Variable, strides: Steps, dilations: Steps) -> Variable:
-    spatial = range(2, x.ndim)
+def _reading(x: Variable, w: Variable, strides: Steps, dilations: Steps) -> tuple[tuple[Any, ...], str, str, str]:
+    """Which elements are read, as an index of x; the labels of places, of a filter's elements, and of both in turn."""
     key: list[Any] = [slice(None)] * 2
     count = len(strides)
-    for i, axis in enumerate(spatial):
+    for i, axis in enumerate(range(2, x.ndim)):
         n = call("maximum", _dims(axis, x, w, strides, dilations), 1)  # too few would be out of bounds
         at = call("expand_dims", call("arange", n) * strides[i], 1) + call("arange", length(w, axis)) * dilations[i]
         around = [a for a in range(2 * count) if a not in (2 * i, 2 * i + 1)]
         key.append(call("expand_dims", at, tuple(around)) if around else at)
     places, taps = "pqr"[:count], "uvw"[:count]
-    read = "".join(a + b for a, b in zip(places, taps, strict=True))
-    made: Variable = call("einsum", f"nc{read},kc{taps}->nk{places}", x[tuple(key)], w)
+    return tuple(key), places, taps, "".join(a + b for a, b in zip(places, taps, strict=True))
+
+
+def _expand(x: Variable, w: Variable, strides: Steps, dilations: Steps) -> Variable:
+    key, places, taps, read = _reading(x, w, strides, dilations)
+    made: Variable = call("einsum", f"nc{read},kc{taps}->nk{places}", x[key], w)
     return made
 
 
@@ -155,7 +183,7 @@ def padded(x: Variable, pads: Sequence[tuple[Any, Any]]) -> Variable:
     first = x.ndim - len(pads)
     dims, parts = lengths(x)[:first], [slice(None)] * first
     for axis, (before, after) in enumerate(pads, first):
-        dims.append(length(x, axis) + (before + after))
+        dims.append(_number(length(x, axis)) + (before + after))
         parts.append(slice(before, length(x, axis) + before))
     return _within(x, dims, parts)
 

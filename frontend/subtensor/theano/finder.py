@@ -12,6 +12,7 @@ from subtensor.errors import SettingError, SubtensorError
 from subtensor.theano.missing import remedy
 from subtensor.theano.names import MODULES, Place
 from subtensor.theano.old import spell_as_of_old
+from subtensor.theano.pickles import pickle_whole
 
 ROOTS = ("theano", "aesara", "pytensor")
 """The libraries whose names are answered to; they have one table, for most of their modules are the same."""
@@ -28,7 +29,7 @@ class MissingModuleError(SubtensorError, ModuleNotFoundError):
 def _place(fullname: str) -> Place | None:
     """The table of a module, by its full name under any root."""
     root, dot, rest = fullname.partition(".")
-    return MODULES.get(f"theano{dot}{rest}") if root in ROOTS else None
+    return MODULES.get(fullname) or MODULES.get(f"theano{dot}{rest}") if root in ROOTS else None
 
 
 class _Answering(ModuleType):
@@ -99,7 +100,7 @@ def install() -> None:
     """Answer to ``theano``, ``aesara`` and ``pytensor`` in this process from now on; a second call changes nothing.
 
     Also a list of slices is an index from then on, as in the NumPy of old: the same as a tuple of them; and
-    ``if node:`` asks whether there is a node.
+    ``if node:`` asks whether there is a node; nodes and shared variables can be pickled.
 
     What is asked for and is not here is a MissingModuleError or a MissingNameError, which are Python's errors too, so
     that programs which ask for what may be missing go on. Raises SettingError where one of these libraries has been
@@ -115,3 +116,4 @@ def install() -> None:
         )
     sys.meta_path.insert(0, _finder)
     spell_as_of_old()
+    pickle_whole()

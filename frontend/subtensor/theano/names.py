@@ -62,7 +62,7 @@ _compile = {
     "get_default_mode": old.get_default_mode,
     "get_mode": old.get_mode,
     "predefined_modes": old.PREDEFINED_MODES,
-    "shared": st.shared,
+    "shared": old.shared,
 }
 _gradient = {
     name: getattr(st, name)
@@ -110,6 +110,7 @@ MODULES: dict[str, Place] = {
             "dot": st.dot,
             "function": old.function,
             "pp": old.pp,
+            "shared": old.shared,
             "version": old.version,
             "__version__": old.VERSION,
         },
@@ -152,11 +153,13 @@ MODULES: dict[str, Place] = {
         for name in ("basic", "elemwise", "exceptions", "extra_ops", "math", "shape", "special", "subtensor", "type",
                      "var", "variable", "sharedvar", "sort")
     },
-    "theano.tensor.nnet": Place({**old.NNET}, (T.nnet,)),
+    "aesara.tensor.nnet": Place({**old.NNET}, (T.nnet,)),
+    "aesara.tensor.nnet.basic": Place({**old.NNET}, (T.nnet,)),
+    "theano.tensor.nnet": Place({**old.NNET_OF_THEANO}, (T.nnet,)),
     "theano.tensor.nnet.abstract_conv": Place(convolution.ABSTRACT, (T.nnet,)),
     "theano.tensor.nnet.bn": Place({}, (T.nnet,)),
     "theano.tensor.nnet.conv": Place({}, (T.nnet,)),
-    "theano.tensor.nnet.nnet": Place({**old.NNET}, (T.nnet,)),
+    "theano.tensor.nnet.nnet": Place({**old.NNET_OF_THEANO}, (T.nnet,)),
     "theano.tensor.nnet.sigm": Place({**old.NNET}, (T.nnet,)),
     "theano.tensor.random": Place(_streams),
     "theano.tensor.random.utils": Place(_streams),
@@ -167,4 +170,5 @@ MODULES: dict[str, Place] = {
     "theano.tensor.xlogx": Place({"xlogx": st.xlogx, "xlogy0": st.xlogy0}),
     "theano.updates": Place(_updates),
 }  # fmt: skip
-"""Every module that is answered to, under Theano's root; Aesara's and PyTensor's are the same with their own."""
+"""Every module that is answered to, under Theano's root; Aesara's and PyTensor's are the same with their own, but for
+those that are listed under it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from subtensor.graph.config import config
 from subtensor.graph.nodes import Constant, Variable, leaves
 from subtensor.graph.operators import FUNCTIONS
 from subtensor.graph.types import result_dtype
+from subtensor.program.arguments import Parameter
 
 VERSION = "1.0.5"
 """The Theano whose names are answered to."""
@@ -77,6 +79,18 @@ class TensorType(metaclass=_AnyTensorType):
         return st.TensorType(dtype, tuple(broadcastable if shape is None else shape))
 
 
+def shared(value: Any, name: str | None = None, *args: Any, shape: Any = None, **options: Any) -> st.SharedVariable:
+    """``subtensor.shared`` with Theano's order of arguments; updates and ``set_value`` may change the shape.
+
+    args: Theano's `strict` and `allow_downcast`, without effect.
+    """
+    options = {k: v for k, v in options.items() if k != "target"}
+    ones = options.get("broadcastable")
+    if shape is None and not isinstance(value, Variable):
+        shape = [1 if one else None for one in ones or (False,) * np.ndim(value)]
+    return st.shared(value, name, shape=shape, **options)
+
+
 def stack(*tensors: Any, axis: int = 0) -> Variable:
     """Tensors along a new axis: ``stack([a, b], axis)``, or in Theano's first spelling ``stack(a, b, c)``."""
     first, rest = tensors[0], tensors[1:]
@@ -124,14 +138,28 @@ def function(
     updates: Any = (),
     givens: Any = (),
     no_default_updates: Any = False,
+    accept_inplace: bool = False,
+    name: str | None = None,
+    rebuild_strict: bool = True,
+    allow_input_downcast: bool | None = None,
+    profile: Any = None,
+    on_unused_input: Any = None,
+    trust_input: bool = False,
     **options: Any,
 ) -> st.Function:
-    """``subtensor.function``, with Theano's order of arguments, in which twins stand for their originals."""
+    """``subtensor.function``, with Theano's order of arguments, in which twins stand for their originals.
+
+    A new value that is a wider float than its variable is rounded: an old program's dtypes are those of its own
+    library, of whose rules some differ. accept_inplace, rebuild_strict, profile, trust_input: without effect.
+    """
     changes = list(updates.items() if isinstance(updates, Mapping) else updates or ())
     instead = list(givens.items() if isinstance(givens, Mapping) else givens or ())
     shown = outputs if isinstance(outputs, list | tuple) else [] if outputs is None else [outputs]
     read = [n for n in (*shown, *(e for pair in (*changes, *instead) for e in pair)) if isinstance(n, Variable)]
-    options |= {"mode": mode, "no_default_updates": no_default_updates}
+    options |= {"mode": mode, "no_default_updates": no_default_updates, "name": name}
+    options |= {"allow_input_downcast": allow_input_downcast}
+    if on_unused_input is not None:
+        options["on_unused_input"] = on_unused_input
     twins = [v for v in leaves(read) if isinstance(v, Twin)]
     if twins:
         if no_default_updates is False:
@@ -142,7 +170,19 @@ def function(
         instead = [(a, st.clone_replace(st.as_tensor(b), originals)) for a, b in instead]
         if outputs is not None:
             outputs = _over(outputs, originals)
+    changes = [(v, _rounded(v, e)) for v, e in changes]
     return st.function(inputs, outputs, updates=changes, givens=instead, **options)
+
+
+def _rounded(variable: Any, value: Any) -> Any:
+    """A new value in the dtype of its variable, where both are floats."""
+    if isinstance(value, Variable) and isinstance(variable, Variable) and value.dtype != variable.dtype:
+        return (
+            value.astype(variable.dtype)
+            if np.dtype(value.dtype).kind == np.dtype(variable.dtype).kind == "f"
+            else value
+        )
+    return value
 
 
 def _over(outputs: Any, originals: Mapping[Variable, Variable]) -> Any:
@@ -250,9 +290,18 @@ class NotScalarConstantError(DTypeError):
 
 
 def getitem(x: Any, key: Any) -> Variable:
-    """``x[key]``, where a list of slices is a tuple of them, as in the NumPy of old."""
+    """``x[key]``, where a list of slices is a tuple of them, as in the NumPy of old.
+
+    In Theano a new axis took the place of those of length 1 that an index does not name: a column ``x[:, None]`` is a
+    column.
+    """
     if isinstance(key, list) and any(part is None or part is ... or isinstance(part, slice) for part in key):
         key = tuple(key)
+    if isinstance(key, tuple) and "theano" in sys.modules and any(part is None for part in key):
+        named = sum(part is not None for part in key)
+        simple = all(part is None or isinstance(part, int | slice) for part in key)
+        if simple and named < x.ndim and set(x.type.shape[named:]) == {1}:
+            x = x.dimshuffle(*range(named))
     found: Variable = _getitem(x, key)
     return found
 
@@ -268,9 +317,20 @@ def truth(node: Variable) -> bool:
 _truth: Any = Variable.__bool__
 
 
+def convert(parameter: Parameter, value: Any) -> Any:
+    """The value of an argument; bools go into integers, as 0 and 1."""
+    if isinstance(value, np.ndarray) and value.dtype == bool and parameter.dtype.kind in "ui":
+        value = value.astype(parameter.dtype)
+    return _convert(parameter, value)
+
+
+_convert = Parameter.convert
+
+
 def spell_as_of_old() -> None:
-    """Let a list of slices be an index, and any node that is no comparison true, from now on."""
+    """Let a list of slices be an index, any node that is no comparison true, and bools be integers, from now on."""
     FUNCTIONS["getitem"] = getitem
+    Parameter.convert = convert  # type: ignore[method-assign, assignment]
     Variable.__bool__ = truth  # type: ignore[method-assign, assignment]  # for a process that runs an old program
 
 
@@ -293,4 +353,21 @@ def relu(x: Any, alpha: Any = 0) -> Any:
     return T.nnet.relu(x, alpha)
 
 
+def softmax(c: Any, *axis: Any, **options: Any) -> Variable:
+    """``nnet.softmax``; of a vector, a matrix of one row."""
+    return _of_rows(T.nnet.softmax, c, *axis, **options)
+
+
+def logsoftmax(c: Any, *axis: Any, **options: Any) -> Variable:
+    """``nnet.logsoftmax``; of a vector, a matrix of one row."""
+    return _of_rows(T.nnet.logsoftmax, c, *axis, **options)
+
+
+def _of_rows(function: Any, c: Any, *axis: Any, **options: Any) -> Variable:
+    x = st.as_tensor(c)
+    made: Variable = function(x[None] if x.ndim == 1 and not axis and not options else x, *axis, **options)
+    return made
+
+
 NNET = {"relu": relu, "ultra_fast_sigmoid": T.nnet.sigmoid}
+NNET_OF_THEANO = {**NNET, "logsoftmax": logsoftmax, "softmax": softmax}

@@ -1,0 +1,1 @@
+"""What docs/examples/next_item.py reads, judges and draws."""
