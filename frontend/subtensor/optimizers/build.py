@@ -279,6 +279,7 @@ class _Assembly:
         made = self.state_variable(name, shape, dtype or table.dtype, static, start)
         if shape:
             made.beside = table
+            made.cell.axes = None if table.axes is None else table.axes[: len(shape)]
             if slot.start is not None:
                 self.made.starts[made] = slot.start
         return made
