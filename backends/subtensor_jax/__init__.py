@@ -5,9 +5,19 @@ from subtensor.rewrites.engine import Rewrite
 from subtensor_jax.backend import JaxBackend
 from subtensor_jax.interop import PureFunction, to_jax
 from subtensor_jax.masks import REWRITES
+from subtensor_jax.meshes import DeviceMesh, mesh
 from subtensor_jax.shapes import RecompilationWarning
 
-__all__ = ["JaxBackend", "PureFunction", "RecompilationWarning", "subtensor_backend", "subtensor_rewrites", "to_jax"]
+__all__ = [
+    "DeviceMesh",
+    "JaxBackend",
+    "PureFunction",
+    "RecompilationWarning",
+    "mesh",
+    "subtensor_backend",
+    "subtensor_rewrites",
+    "to_jax",
+]
 
 _backend = JaxBackend()
 

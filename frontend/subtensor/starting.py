@@ -87,10 +87,12 @@ def shared(
 
     dtype: converts the value; a Python float alone is ``config.floatX``. broadcastable: of each axis, whether its
     length is 1, which is checked. axes: for each axis its role or None, such as ``("rows", None)``: a backend with many
-    devices divides the value along axes that have one (see ``docs/sharding.md``); others ignore it.
-    strict and allow_downcast are accepted for programs written for the peers and have no effect. Raises DTypeError for values that are no numbers, and for arrays handed over that are read-only or not
-    contiguous; ShapeError for values that do not fit, and for a role on an axis whose length is left open;
-    ArgumentError for axes that are no roles; MissingInputError for expressions of inputs.
+    devices divides the value along axes that have one (see ``docs/sharding.md``); others ignore it. strict and
+    allow_downcast are accepted for programs written for the peers and have no effect.
+
+    Raises DTypeError for values that are no numbers, and for arrays handed over that are read-only or not contiguous;
+    ShapeError for values that do not fit, and for a role on an axis whose length is left open; ArgumentError for axes
+    that are no roles; MissingInputError for expressions of inputs.
     """
     if isinstance(value, Variable):
         e = value if dtype is None else cast(value, dtype)
