@@ -21,6 +21,7 @@ from subtensor_jax.memory import moved, read_rows, write_rows
 from subtensor_jax.meshes import Grid, present
 from subtensor_jax.placing import Placed, place, whole
 from subtensor_jax.spread import Spread
+from subtensor_jax.together import Together, together, value_of
 from subtensor_jax.tracing import OPERATIONS
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -58,7 +59,7 @@ class JaxBackend:
     def present(self) -> JaxBackend:
         """The backend for functions that are built now: this one, or one on the mesh that is entered."""
         grid = present()
-        return self if grid is None else _on(grid)
+        return self if grid is None else backend_of(grid)
 
     def is_strict(self) -> bool:
         return jax.default_backend() != "cpu" if self.strict is None else self.strict
@@ -95,7 +96,11 @@ class MeshBackend(JaxBackend):
 
     def place(self, value: Array, axes: Axes) -> Placed:
         """A value, divided as its axes say."""
-        return place(value, self.grid, self.grid.spec(axes, f"a value of shape {value.shape}"))
+        spec = self.grid.spec(axes, f"a value of shape {value.shape}")
+        others = together(self.grid)
+        if others is not None:
+            others.agree(value_of("a new value", value), self.grid.timeout)
+        return place(value, self.grid, spec)
 
     def from_numpy(self, value: Array) -> Placed:  # type: ignore[override]  # its own kind of array
         return self.place(value, None)
@@ -112,9 +117,29 @@ class MeshBackend(JaxBackend):
     def write_rows(self, array: Placed, start: int, rows: Array) -> Placed:  # type: ignore[override]  # as above
         return placing.write_rows(array, start, rows)
 
+    def share(self, array: Placed) -> Share | None:
+        """What this process has of a value; None where no other process has any."""
+        others = together(self.grid)
+        return None if others is None else Share(array, others)
+
+
+class Share:
+    """See ``subtensor.graph.cells.Share``."""
+
+    def __init__(self, placed: Placed, others: Together) -> None:
+        self.others = others
+        self.timeout = placed.grid.timeout
+        self.index = others.processes.index(others.index)
+        self.count = len(others.processes)
+        self.here = placing.here(placed)
+        self.owned = placing.owned(placed)
+
+    def tell(self, what: str) -> list[str]:
+        return self.others.exchange("a checkpoint", what, self.timeout)
+
 
 @cache
-def _on(grid: Grid) -> MeshBackend:
+def backend_of(grid: Grid) -> MeshBackend:
     """One for each mesh, so that variables stay where they are."""
     return MeshBackend(grid)
 

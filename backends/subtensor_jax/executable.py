@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from subtensor.errors import ProcessError
 from subtensor.graph.cells import Cell, Holder, commit
 from subtensor.graph.interrupts import deferred_interrupts
 from subtensor.program.linear import Commit, Instruction, Program
@@ -63,6 +64,8 @@ class Executable:
         self.stepper = Stepper(self.last) if isinstance(self.last, _Fused) and self.last.is_quick else None
         give_back_after(self)
         self.run = self._quick_call() if isinstance(self.last, _Fused) and self.last.is_quick else self._general
+        if spread is not None and spread.others is not None:
+            self.run = self._together
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         return self.run(inputs, cells)
@@ -77,6 +80,19 @@ class Executable:
     def _general(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         with jax.enable_x64(True):
             return self.last(inputs, cells)
+
+    def _together(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
+        """A step of several processes, which all make it, or none."""
+        assert self.spread is not None
+        self.spread.agree(inputs)
+        try:
+            return self._general(inputs, cells)
+        except jax.errors.JaxRuntimeError as error:
+            names = ", ".join(self.program.shared[c.shared].label for c in self.program.commits)
+            raise ProcessError(
+                f"{self.program.name}: another process went away during the step ({str(error).splitlines()[0]}); the "
+                f"values of {names or 'no variable'} are lost here. Start the processes again, from the last checkpoint"
+            ) from error
 
     def _quick_call(self) -> Callable[..., Outputs]:
         """What runs for shapes that ``quick`` knows, and goes the general way for others."""
@@ -99,6 +115,10 @@ class Executable:
             values = [self.program.known(s) for s in self.big]
             self.constants = [jnp.array(v) if self.spread is None else self.spread.constant(v) for v in values]
         return self.constants
+
+    def notes(self) -> list[str]:
+        """For ``fn.explain()``: what travels between devices."""
+        return [] if self.spread is None else self.spread.traffic.notes()
 
     def holder(self, cell: Cell) -> Holder:
         """Where a new value of an unchanged shape goes."""

@@ -23,6 +23,7 @@ from subtensor_jax.arithmetic import dtype_of
 from subtensor_jax.meshes import Grid, constrained, spec_of
 from subtensor_jax.scatter import Selection, Span
 from subtensor_jax.shards import Shards
+from subtensor_jax.together import together
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Slices = tuple[slice, ...]
@@ -131,6 +132,32 @@ def here(placed: Placed) -> list[tuple[int, int]]:
     return joined
 
 
+def owned(placed: Placed) -> list[tuple[int, int]]:
+    """Of the rows that are here, those that no process before this one has: each row has one owner."""
+    sharding: Any = placed.data.sharding
+    padded = placed.data.shape
+    me = jax.process_index()
+    if not placed.shape:
+        first = min(d.process_index for d in sharding.device_set)
+        return [(0, 1)] if first == me else []
+    least: dict[tuple[int, int], int] = {}
+    for device, index in sharding.devices_indices_map(padded).items():
+        rows = index[0].indices(padded[0])[:2]
+        least[rows] = min(least.get(rows, device.process_index), device.process_index)
+    mine = [rows for rows, p in least.items() if p == me]
+    found: list[tuple[int, int]] = []
+    for low, high in here(placed):
+        for a, b in sorted(mine):
+            start, stop = max(low, a), min(high, b)
+            if start >= stop:
+                continue
+            if found and found[-1][1] == start:
+                found[-1] = (found[-1][0], stop)
+            else:
+                found.append((start, stop))
+    return found
+
+
 def _is_here(placed: Placed, start: int, stop: int) -> bool:
     if not placed.shape or start >= stop:
         return True
@@ -154,6 +181,9 @@ def read_rows(placed: Placed, start: int, stop: int) -> Array:
     """Rows as a new NumPy array; where they lie with other processes, all of them call this together."""
     if _is_here(placed, start, stop):
         return _local(placed, start, stop)
+    others = together(placed.grid)
+    if others is not None:
+        others.agree(f"read of rows {start} to {stop} of a value of shape {placed.shape}", placed.grid.timeout)
     with jax.enable_x64(True):
         return np.array(_reader(placed.grid, placed.spec, placed.shape, stop - start)(placed.data, np.int64(start)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from subtensor_jax.meshes import Grid, constrained, spec_of
 from subtensor_jax.placing import Placed, place, replaced_like
 from subtensor_jax.scatter import Selection
 from subtensor_jax.shards import Shards
+from subtensor_jax.together import step_of, together
 from subtensor_jax.wire import Traffic
 
 _ALL = spec_of()
@@ -37,6 +39,8 @@ class Spread:
         self.inputs = {n: grid.spec(a, program.inputs[n].label) for n, a in axes.items() if a is not None}
         self.targets = {c.value: first + c.shared for c in program.commits if c.value is not None}
         self.traffic = Traffic(program, grid)
+        self.others = together(grid)
+        self.digest = "" if self.others is None else hashlib.blake2b(str(program).encode(), digest_size=8).hexdigest()
 
     # --- traced
 
@@ -106,6 +110,11 @@ class Spread:
     def constant(self, value: Any) -> Any:
         """A large constant, which each device has."""
         return place(np.asarray(value), self.grid, _ALL).data
+
+    def agree(self, inputs: Sequence[Any]) -> None:
+        """Go on when all processes of the mesh are about to make the same step, else raise ProcessError in each."""
+        if self.others is not None:
+            self.others.agree(step_of(self.program.name, self.digest, self.grid, inputs), self.grid.timeout)
 
     def inspect(self, owner: Any, compiled: Any) -> None:
         """Look at what XLA made of a step; raises ShardingError where it gathers what is divided."""

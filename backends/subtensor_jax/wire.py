@@ -92,6 +92,18 @@ class Traffic:
                 self._refuse(transfer)
         self.made[id(owner)] = found
 
+    def notes(self) -> list[str]:
+        """Lines for ``fn.explain()``."""
+        head = f"over {self.grid}"
+        if not self.made:
+            return [f"{head}; what travels is known after the first call"]
+        lines = [f"{head}: each device sends {math.ceil(sum(t.wire for t in self.latest)):,} bytes in a step"]
+        for t in self.latest:
+            node = self._maker(t.name)
+            shapes = ", ".join(str(dims) for dims in t.shapes)
+            lines.append(f"  {t.kind} of {shapes}" + ("" if node is None else f", for {node.label}"))
+        return lines
+
     @property
     def latest(self) -> list[Transfer]:
         """The transfers of a step, as compiled last."""

@@ -76,7 +76,7 @@ class Pinned:
 class Home(Protocol):
     """Where a value may lie: a backend, as far as a cell needs to know it.
 
-    Optionally ``in_place``, ``adopt`` and ``place``: see ``subtensor.program.contract.Backend``.
+    Optionally ``in_place``, ``adopt``, ``place`` and ``share``: see ``subtensor.program.contract.Backend``.
     """
 
     @property
@@ -87,6 +87,30 @@ class Home(Protocol):
 
     def to_numpy(self, array: Any) -> Array:
         """A new NumPy array."""
+
+
+class Share(Protocol):
+    """What this process has of a value that several processes hold.
+
+    index, count: of the process, among them. here: rows (start, stop) of which it has all elements; ``[(0, 1)]`` stands
+    for a value without axes. owned: those of them that it, and no other process, answers for.
+    """
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def here(self) -> Sequence[tuple[int, int]]: ...
+
+    @property
+    def owned(self) -> Sequence[tuple[int, int]]: ...
+
+    def tell(self, what: str) -> Sequence[str]:
+        """What each process says, in their order; all of them call this. Raises ProcessError where one does not."""
+        ...
 
 
 class Start(Protocol):
@@ -181,6 +205,12 @@ class Cell:
             if self.keeper is not None:
                 self.keeper.ahead(whole[low:high])
             yield read(self.data, low, high) if read is not None else whole[low:high]
+
+    def share(self) -> Share | None:
+        """What this process has of the value; None where it has all, and no other process has any."""
+        share: Any = None if self.is_numpy or self.start is not None else getattr(self.home, "share", None)
+        found: Share | None = None if share is None else share(self.data)
+        return found
 
     def write(self, start: int, rows: Array) -> None:
         """Replace some rows, in the memory where they are. The caller holds the lock, and has told the keeper."""

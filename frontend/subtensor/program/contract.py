@@ -135,6 +135,8 @@ OPTIONAL: Mapping[str, str] = MappingProxyType(
         "the user has entered (``with subtensor_jax.mesh(...)``); it has the same name",
         "place": "place(value, axes) -> Array: as ``from_numpy``, for a value whose axes may have roles; axes: for "
         "each axis its role or None, or None where none has one",
+        "share": "share(array) -> Share | None: what this process has of a value that several processes hold "
+        "(``subtensor.graph.cells.Share``); None where it has all, and no other process has any",
     }
 )
 """What a backend may have besides, so that tables are nowhere twice."""
