@@ -4,10 +4,29 @@ from subtensor.plugins.hooks import hookimpl
 from subtensor.rewrites.engine import Rewrite
 from subtensor_jax.backend import JaxBackend
 from subtensor_jax.interop import PureFunction, to_jax
+from subtensor_jax.local import bring, get_rows, rows_here, set_rows
 from subtensor_jax.masks import REWRITES
+from subtensor_jax.meshes import DeviceMesh, mesh
 from subtensor_jax.shapes import RecompilationWarning
+from subtensor_jax.traffic import traffic
+from subtensor_jax.wire import Transfer
 
-__all__ = ["JaxBackend", "PureFunction", "RecompilationWarning", "subtensor_backend", "subtensor_rewrites", "to_jax"]
+__all__ = [
+    "DeviceMesh",
+    "JaxBackend",
+    "PureFunction",
+    "RecompilationWarning",
+    "Transfer",
+    "bring",
+    "get_rows",
+    "mesh",
+    "rows_here",
+    "set_rows",
+    "subtensor_backend",
+    "subtensor_rewrites",
+    "to_jax",
+    "traffic",
+]
 
 _backend = JaxBackend()
 

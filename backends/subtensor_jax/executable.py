@@ -19,19 +19,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subtensor.graph.cells import Cell, commit
+from subtensor.errors import ProcessError
+from subtensor.graph.cells import Cell, Holder, commit
 from subtensor.graph.interrupts import deferred_interrupts
 from subtensor.program.linear import Commit, Instruction, Program
 from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Positions, Stage
 from subtensor_jax.heap import give_back_after
-from subtensor_jax.jitting import Jitted, Work, holds_copy
+from subtensor_jax.jitting import Jitted, Work, holds_copy, nbytes
 from subtensor_jax.loops import on_the_host
 from subtensor_jax.packing import Layout, Outputs, layout_of, packed
+from subtensor_jax.placing import near_part, raw
 from subtensor_jax.positions import prepared
 from subtensor_jax.quick import Rest, Spare, quick_call
 from subtensor_jax.scatter import Selection, put
 from subtensor_jax.shapes import ShapeCount, spelled
+from subtensor_jax.shards import Shards
+from subtensor_jax.spread import Spread
 from subtensor_jax.stages import BIG, EMPTY_KEY, Broken, Key, Part, Setting, Slot, Slots, every, own, parts_of
 from subtensor_jax.stepping import COPY_MATTERS_FROM, Stepper
 from subtensor_jax.tracing import Lowerings, Trace
@@ -42,13 +46,14 @@ _shape = attrgetter("shape")
 class Executable:
     """A compiled program: ``(inputs, cells) -> outputs``."""
 
-    def __init__(self, program: Program, lowerings: Lowerings, *, strict: bool) -> None:
+    def __init__(self, program: Program, lowerings: Lowerings, *, strict: bool, spread: Spread | None = None) -> None:
         self.program = program
         self.lowerings = lowerings
         self.strict = strict
         self.binding = Binding(program, prepares=True)
         self.positions = self.binding.all_positions()
-        self.setting = Setting(self.binding, lowerings, strict, self._repeat)
+        self.spread = spread
+        self.setting = Setting(self.binding, lowerings, strict, self._repeat, spread)
         self.shapes = ShapeCount(program)
         self.parts = parts_of(self.setting)
         self.big = [s for s, c in enumerate(program.constants, program.first_constant) if c.data.size > BIG]
@@ -59,6 +64,8 @@ class Executable:
         self.stepper = Stepper(self.last) if isinstance(self.last, _Fused) and self.last.is_quick else None
         give_back_after(self)
         self.run = self._quick_call() if isinstance(self.last, _Fused) and self.last.is_quick else self._general
+        if spread is not None and spread.others is not None:
+            self.run = self._together
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         return self.run(inputs, cells)
@@ -73,6 +80,19 @@ class Executable:
     def _general(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         with jax.enable_x64(True):
             return self.last(inputs, cells)
+
+    def _together(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
+        """A step of several processes, which all make it, or none."""
+        assert self.spread is not None
+        self.spread.agree(inputs)
+        try:
+            return self._general(inputs, cells)
+        except jax.errors.JaxRuntimeError as error:
+            names = ", ".join(self.program.shared[c.shared].label for c in self.program.commits)
+            raise ProcessError(
+                f"{self.program.name}: another process went away during the step ({str(error).splitlines()[0]}); the "
+                f"values of {names or 'no variable'} are lost here. Start the processes again, from the last checkpoint"
+            ) from error
 
     def _quick_call(self) -> Callable[..., Outputs]:
         """What runs for shapes that ``quick`` knows, and goes the general way for others."""
@@ -92,8 +112,23 @@ class Executable:
     def big_constants(self) -> list[Any]:
         """Constants that are arguments, on the device."""
         if self.constants is None:
-            self.constants = [jnp.array(self.program.known(s)) for s in self.big]
+            values = [self.program.known(s) for s in self.big]
+            self.constants = [jnp.array(v) if self.spread is None else self.spread.constant(v) for v in values]
         return self.constants
+
+    def notes(self) -> list[str]:
+        """For ``fn.explain()``: what travels between devices."""
+        return [] if self.spread is None else self.spread.traffic.notes()
+
+    def holder(self, cell: Cell) -> Holder:
+        """Where a new value of an unchanged shape goes."""
+        return cell if self.spread is None else cell.data  # a ``Placed``
+
+    def new_value(self, number: int, value: Any) -> Any:
+        """What a cell gets in place of what it has."""
+        if self.spread is not None:
+            return self.spread.new_value(number, value)
+        return jnp.array(value) if isinstance(value, np.ndarray) else value
 
     def run_stages(self, inputs: Sequence[Any], cells: Sequence[Cell]) -> Slots:
         """All slots that the stages before the last fill."""
@@ -146,15 +181,19 @@ def must_split(program: Program) -> bool:
 
 
 def apply_writes(
-    part: Part, trace: Trace, c: Commit, table: Array, selections: Sequence[Selection], ok: Array | None = None
+    part: Part, trace: Trace, c: Commit, table: Array | Shards, selections: Sequence[Selection], ok: Array | None = None
 ) -> Array:
-    """`table` after the writes of a commit; as it was where `ok` is False."""
+    """`table` after the writes of a commit; as it was where `ok` is False. Padded, where it is divided over devices."""
     for (_, w), s in zip(part.binding.writes, selections, strict=True):
         if w in c.writes:
             value = trace.value(w.value)
             trace.work.touch(value)
-            table = put(table, value, s, w.kind, strict=trace.strict, ok=ok)
-    return table
+            if isinstance(table, Shards):
+                division = trace.division(s, w.index, w.inputs)
+                table = table.put(value, s, w.kind, division, strict=trace.strict, ok=ok)
+            else:
+                table = put(table, value, s, w.kind, strict=trace.strict, ok=ok)
+    return table.data if isinstance(table, Shards) else table
 
 
 class _Fused:
@@ -176,9 +215,9 @@ class _Fused:
         rest = [s for s in others if s >= program.first_constant]
         self.others: list[Slot] = [*(first + n for n in self.read), *self.given, *self.positions, *rest]
         self.plain = self.part.is_plain and rest == whole.big
-        self.jitted = Jitted(self._traced, len(self.tables))
+        self.jitted = Jitted(self._traced, len(self.tables), None if whole.spread is None else whole.spread.inspect)
         fixed = all(None not in v.type.shape for v in program.shared)
-        self.is_quick = self.plain and fixed and not whole.big
+        self.is_quick = self.plain and fixed and not whole.big and whole.spread is None
         self.layouts: dict[Any, Layout | None] = {}
         self.seen: set[Any] = set()
 
@@ -190,11 +229,18 @@ class _Fused:
         selections = part.selections(trace)
         outputs = [trace.value(o) for o in self.program.outputs]
         ok = every(trace.flags)
+        spread = self.whole.spread
+        if spread is not None:
+            outputs = [spread.left(s, o) for s, o in zip(self.program.outputs, outputs, strict=True)]
         values = {}
         for c in self.program.commits:
-            old = trace.value(first + c.shared)
+            old = trace.table(first + c.shared)
             if c.value is None:
                 values[c.shared] = apply_writes(part, trace, c, old, selections, ok)
+            elif isinstance(old, Shards):
+                new = trace.table(c.value)
+                new = own((new if isinstance(new, Shards) else old.filled(new)).data, args)
+                values[c.shared] = new if ok is None else where(ok, new, old.data)
             else:
                 value = trace.value(c.value)
                 values[c.shared] = own(value, args) if ok is None else where(ok, value, old)
@@ -213,7 +259,7 @@ class _Fused:
         args += [prepared(inputs[s], n, []) for s, n in self.positions]
         return args
 
-    def fetched(self, given: Any, layout: Layout | None, written: Cell | None) -> Outputs:
+    def fetched(self, given: Any, layout: Layout | None, written: Holder | None) -> Outputs:
         """The outputs on the host, when all is done; raises Broken where a rule is."""
         if layout is not None:
             buffer = np.array(given)
@@ -234,12 +280,12 @@ class _Fused:
         starts: list[Any] = []
         rest: Sequence[Any]
         if self.plain:
-            rest = [*[cells[n].data for n in self.read], *self._arguments(inputs), *whole.big_constants()]
+            rest = [*[raw(cells[n].data) for n in self.read], *self._arguments(inputs), *whole.big_constants()]
         else:
             slots = whole.run_stages(inputs, cells)
             key, starts = self.part.prepare(slots)
-            rest = [slots[s] for s in self.others]
-        targets = [cells[n] for n in self.targets]
+            rest = [raw(slots[s]) for s in self.others]
+        targets = [whole.holder(cells[n]) for n in self.targets]
         args = (*[c.data for c in targets], *rest, *starts)
         shapes = (key, *map(_shape, args))
         known = shapes in self.seen
@@ -262,11 +308,12 @@ class _Fused:
         """Whether what was compiled would copy a large table that it only writes to."""
         first = self.program.first_shared
         only = {first + c.shared for c in self.program.commits if c.value is None}
-        tables = [a for s, a in zip(self.tables, args, strict=False) if s in only and a.nbytes >= COPY_MATTERS_FROM]
+        near = [near_part(a) for a in args[: len(self.tables)]]
+        tables = [a for s, a in zip(self.tables, near, strict=True) if s in only and nbytes(a) >= COPY_MATTERS_FROM]
         if not tables:
             return False
         memory = compiled.memory_analysis()
-        if memory is None or memory.temp_size_in_bytes < min(a.nbytes for a in tables):
+        if memory is None or memory.temp_size_in_bytes < min(map(nbytes, tables)):
             return False
         return holds_copy(compiled.as_text(), tables)  # not of rows, of which there may be as many
 
@@ -293,13 +340,13 @@ class _Split:
         self.writes = Part(whole.setting, Stage([], [], known, places), [], writes=True)
         self.tables = [first + c.shared for c in self.written]
         self.others = [s for s in self.writes.arguments if s not in self.tables]
-        self.jitted = Jitted(self._traced, len(self.tables))
+        self.jitted = Jitted(self._traced, len(self.tables), None if whole.spread is None else whole.spread.inspect)
         self.seen: set[Any] = set()
 
     def _traced(self, key: Any, *args: Array) -> tuple[tuple[Array, ...], Work]:
         trace = self.writes.trace(key, [*self.tables, *self.others], args)
         selections = self.writes.selections(trace)
-        tables = zip(self.written, args, strict=False)
+        tables = [(c, trace.table(s)) for c, s in zip(self.written, self.tables, strict=True)]
         new = tuple(apply_writes(self.writes, trace, c, t, selections) for c, t in tables)
         return new, trace.work
 
@@ -307,18 +354,18 @@ class _Split:
         slots = self.whole.run_stages(inputs, cells)
         self.part.run(slots)
         key, starts = self.writes.prepare(slots)
-        args = (*[slots[s] for s in self.tables], *[slots[s] for s in self.others], *starts)
+        args = (*[raw(slots[s]) for s in self.tables], *[raw(slots[s]) for s in self.others], *starts)
         shapes = (key, *map(np.shape, inputs), *map(_shape, args))
         known = shapes in self.seen
         if not known:
             self.whole.count(key, inputs, cells)
-        new = [self._new(slots[c.value]) for c in self.replaced if c.value is not None]
-        new += [cells[source].data for _, source in self.moved]
-        numbers = [*(c.shared for c in (*self.written, *self.replaced)), *(n for n, _ in self.moved)]
-        targets = [cells[n] for n in numbers]
+        new = [self.whole.new_value(c.shared, slots[c.value]) for c in self.replaced if c.value is not None]
+        new += [self.whole.new_value(n, cells[source].data) for n, source in self.moved]
+        targets: list[Any] = [self.whole.holder(cells[c.shared]) for c in self.written]
+        targets += [cells[n] for n in (*(c.shared for c in self.replaced), *(n for n, _ in self.moved))]
         outputs = tuple(np.array(slots[o]) for o in self.program.outputs)
         for value in new:
-            value.block_until_ready()
+            raw(value).block_until_ready()
         written = chain.from_iterable(starmap(self.jitted.form(key, *args), (args,))) if self.tables else ()
         with nullcontext() if known else deferred_interrupts():
             commit(targets, chain(written, new))
@@ -327,6 +374,3 @@ class _Split:
         if self.tables:
             targets[0].data.block_until_ready()
         return outputs
-
-    def _new(self, value: Any) -> Any:
-        return jnp.array(value) if isinstance(value, np.ndarray) else value

@@ -88,11 +88,15 @@ Traced: TypeAlias = Callable[..., tuple[Any, Work]]
 class Jitted:
     """A function of a key, which is hashed, and of arrays, of which the first ones are donated.
 
-    function: called while it is traced; gives the results, and its work. seconds: how long compiling took, in all.
+    function: called while it is traced; gives the results, and its work. inspect: called with what was compiled, before
+    it runs. seconds: how long compiling took, in all.
     """
 
-    def __init__(self, function: Traced, donated: int = 0) -> None:
+    def __init__(
+        self, function: Traced, donated: int = 0, inspect: Callable[[Jitted, Any], None] | None = None
+    ) -> None:
         self.function = function
+        self.inspect = inspect
         self.donated = tuple(range(donated))
         self.works: dict[Hashable, Work] = {}
         self.forms: dict[Hashable, tuple[Any, Any]] = {}
@@ -115,6 +119,8 @@ class Jitted:
         shapes = key, *map(_shape, args)
         form = divided if self.works[shapes].divided else undivided
         made = (traced.lower() if form is divided else form.lower(*args)).compile()
+        if self.inspect is not None:
+            self.inspect(self, made)
         self.ready[shapes] = form
         self.seconds += time.perf_counter() - start
         return form, made

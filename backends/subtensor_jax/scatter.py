@@ -223,12 +223,15 @@ def _static_slice(x: Array, s: Selection) -> Array:
     return lax.rev(taken, backwards) if backwards else taken
 
 
-def put(x: Array, y: Array, s: Selection, kind: str, *, strict: bool = False, ok: Array | None = None) -> Array:
+def put(
+    x: Array, y: Array, s: Selection, kind: str, *, strict: bool = False, ok: Array | None = None, drop: bool = False
+) -> Array:
     """x with `y` written to the selected elements (kind ``set``) or added to them (``inc``).
 
     y: broadcasts to the shape of what is selected. strict: do not rely on the order in which the device writes. ok: a
     0-d bool; nothing is written where it is False. A scatter is then given positions that are out of range, and drops
     what is meant for them: a condition around it would cost more, and keep XLA from fusing it with what it writes.
+    drop: whether positions may be out of range, where nothing is written; not for a box.
     """
     y = broadcast(y, s.result)
     if 0 in s.result:
@@ -241,7 +244,7 @@ def put(x: Array, y: Array, s: Selection, kind: str, *, strict: bool = False, ok
     unique = not s.repeats
     if strict and not unique:
         return _put_strictly(x, y, s, kind, ok)
-    mode = _IN_BOUNDS if ok is None else _DROP
+    mode = _DROP if drop or ok is not None else _IN_BOUNDS
     return _scatter(kind, x.dtype)(x, vectors, y, s.scattering, unique_indices=unique, mode=mode)
 
 

@@ -18,7 +18,9 @@ from subtensor.program.linear import Instruction
 from subtensor_jax.arithmetic import Array
 from subtensor_jax.binding import Binding, Place, Positions, Stage
 from subtensor_jax.jitting import Jitted, Work
+from subtensor_jax.placing import raw
 from subtensor_jax.scatter import Selection, Span
+from subtensor_jax.spread import Spread
 from subtensor_jax.tracing import Lowerings, Trace, span_of
 
 Slot: TypeAlias = int | Positions
@@ -62,6 +64,7 @@ class Setting:
     lowerings: Lowerings
     strict: bool
     repeat: Repeater
+    spread: Spread | None = None
 
 
 class Part:
@@ -81,7 +84,9 @@ class Part:
         self.computed = {o for i in stage.instructions for o in i.outs}
         self.emitted = list(dict.fromkeys(emitted))
         self.arguments = self._arguments()
-        self.jitted = Jitted(self._traced)
+        spread = setting.spread
+        self.jitted = Jitted(self._traced, inspect=None if spread is None else spread.inspect)
+        self.shapes: dict[Any, list[tuple[int, ...]]] = {}
 
     def _arguments(self) -> list[Slot]:
         binding = self.binding
@@ -115,7 +120,7 @@ class Part:
             (user, axis): Span(start, length, step)
             for (user, axis, length, step), start in zip(key.spans, starts, strict=True)
         }
-        return Trace(
+        made = Trace(
             self.binding,
             self.setting.lowerings,
             values=dict(zip(slots, args, strict=False)),
@@ -123,6 +128,10 @@ class Part:
             spans=spans,
             strict=self.setting.strict,
         )
+        made.spread = self.setting.spread
+        if made.spread is not None:
+            made.tables.update(made.spread.entered(made.values))
+        return made
 
     def selections(self, trace: Trace) -> list[Selection]:
         """The resolved indices of all writes."""
@@ -137,7 +146,12 @@ class Part:
         trace = self.trace(key, self.arguments, args)
         trace.run(self.stage.instructions)
         self.selections(trace)
-        return (every(trace.flags), [own(trace.value(s), args) for s in self.emitted]), trace.work
+        values = [own(trace.value(s), args) for s in self.emitted]
+        spread = self.setting.spread
+        if spread is not None:
+            self.shapes[key, *map(np.shape, args)] = [tuple(np.shape(v)) for v in values]
+            values = [spread.left(s, v) for s, v in zip(self.emitted, values, strict=True)]
+        return (every(trace.flags), values), trace.work
 
     # --- on the host
 
@@ -178,9 +192,13 @@ class Part:
         """Fill the emitted slots; raises Broken where a rule is broken."""
         key, starts = self.prepare(slots)
         if self.stage.instructions or self.with_writes:
-            ok, values = self.jitted(key, *(slots[s] for s in self.arguments), *starts)
+            args = [*(raw(slots[s]) for s in self.arguments), *starts]
+            ok, values = self.jitted(key, *args)
             if ok is not None and not np.asarray(ok):
                 raise Broken
+            spread = self.setting.spread
+            if spread is not None:
+                values = spread.wrapped(self.emitted, values, self.shapes[key, *map(np.shape, args)])
             slots.update(zip(self.emitted, values, strict=True))
         return key, starts
 

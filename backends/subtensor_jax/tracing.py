@@ -8,8 +8,10 @@ is already wrong while tracing raises. Which error the caller sees is not decide
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import jax
 import numpy as np
 from jax import lax
 
@@ -25,6 +27,9 @@ from subtensor_jax.loops import Surroundings, looped
 from subtensor_jax.lowerings import LOWERINGS, SHAPED, argsort
 from subtensor_jax.runs import order_of, run_starts, run_sums
 from subtensor_jax.scatter import Selection, Span, get, put
+from subtensor_jax.shards import Shards
+from subtensor_jax.spread import Spread
+from subtensor_jax.wire import scope_of
 
 Lowerings = Mapping[str, Callable[..., Any]]
 Spans = Mapping[tuple[int, int], Span]
@@ -35,8 +40,8 @@ class Trace:
 
     values: arrays by slot; grows. known: values, by slot, that the stage is compiled for. spans: slices whose bounds
     the host has read, by user and axis (see ``binding.Place``). strict: do not rely on the order of writes.
-    work: how much is done. below: slots whose values are known to lie in
-    ``[0, below)``.
+    work: how much is done. below: slots whose values are known to lie in ``[0, below)``. tables: slots whose values are
+    divided over devices; `values` has them without padding. spread: how a program lies on many devices.
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class Trace:
         self.work = Work()
         self.positions: dict[tuple[int, int], Any] = {}
         self.below: dict[int, int] = {}
+        self.tables: dict[int, Shards] = {}
+        self.spread: Spread | None = None
 
     # --- values of slots
 
@@ -109,14 +116,28 @@ class Trace:
     def run(self, instructions: Sequence[Instruction]) -> None:
         for i in instructions:
             if i.repeat is not None:
-                self.values.update(zip(i.outs, self._looped(i), strict=True))
+                with self._scope(i):
+                    self.values.update(zip(i.outs, self._looped(i), strict=True))
                 self.work.touch(*(self.values[o] for o in i.outs))
                 continue
             if not self.binding.static[i.out] or self._is_from_before(i):
-                value = self.values[i.out] = self.lowered(i)
+                with self._scope(i):
+                    value = self.values[i.out] = self.lowered(i)
                 self._carry(i)
                 taken = i.args if i.op.name != "subtensor" else ()  # which reads what it gives
                 self.work.touch(value, *(self.values[a] for a in taken if a in self.values))
+
+    def _scope(self, i: Instruction) -> AbstractContextManager[Any]:
+        """What XLA makes of an instruction bears its name, where somebody will ask."""
+        return nullcontext() if self.spread is None else jax.named_scope(scope_of(i.out))
+
+    def division(self, s: Selection, index: Index, inputs: Sequence[int]) -> Any:
+        """How the rows at positions are divided over devices, where they are (see ``Spread.division``)."""
+        return None if self.spread is None else self.spread.division(s, index, inputs)
+
+    def table(self, slot: int) -> Array | Shards:
+        """The array in a slot, as it is divided over devices where it is."""
+        return self.tables[slot] if slot in self.tables else self.value(slot)
 
     def _looped(self, i: Instruction) -> list[Array]:
         """All results of a loop."""
@@ -294,7 +315,11 @@ def _run_sums(t: Trace, i: Instruction) -> Array:
 def _subtensor(t: Trace, i: Instruction) -> Array:
     x = t.value(i.args[0])
     s = t.select(i.out, i.params["index"], i.args[1:], np.shape(x))
-    value = get(x, s)
+    table = t.table(i.args[0])
+    division = t.division(s, i.params["index"], i.args[1:])
+    value = table.get(s, division) if isinstance(table, Shards) else get(x, s)
+    if t.spread is not None and division is not None:
+        value = t.spread.divided(value, division)
     if s.block:
         t.work.gather(x, value)
     return value
@@ -304,6 +329,12 @@ def _write(t: Trace, i: Instruction) -> Array:
     x = t.value(i.args[0])
     s = t.select(i.out, i.params["index"], i.args[2:], np.shape(x))
     kind = "set" if i.op.name == "set_subtensor" else "inc"
+    table = t.table(i.args[0])
+    if isinstance(table, Shards):
+        division = t.division(s, i.params["index"], i.args[2:])
+        written = table.put(t.value(i.args[1]), s, kind, division, strict=t.strict, ok=None)
+        t.tables[i.out] = written
+        return written.view()
     return put(x, t.value(i.args[1]), s, kind, strict=t.strict)
 
 

@@ -103,6 +103,14 @@ class StoreError(SubtensorError, OSError):
     """A table that lies in a file cannot be opened, written or kept there."""
 
 
+class ShardingError(SubtensorError, ValueError):
+    """A program, or a value, does not fit the devices over which it is to be divided."""
+
+
+class ProcessError(SubtensorError, RuntimeError):
+    """Processes that run one program together do not do the same, or one of them is gone."""
+
+
 class CallError(SubtensorError, TypeError):
     """A compiled function was called with missing, extra or misnamed arguments."""
 

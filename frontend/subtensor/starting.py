@@ -16,6 +16,7 @@ from subtensor.graph import shared as values
 from subtensor.graph.cells import Cell, Home, is_in_place
 from subtensor.graph.config import config
 from subtensor.graph.nodes import Constant, Input, Variable, toposort
+from subtensor.graph.roles import Axes, roles
 from subtensor.graph.shared import SharedVariable, check_static_shape
 from subtensor.graph.types import TensorType
 from subtensor.ops.elementwise import cast
@@ -39,13 +40,13 @@ class FromExpression:
             e = e.inputs[0]
         return isinstance(e, Constant) and not e.data.any() and not np.signbit(e.data.astype(float)).any()
 
-    def make(self, home: Home | None) -> Any:
+    def make(self, home: Home | None, axes: Axes = None) -> Any:
         """An array of the backend, or of NumPy: the commit of a small step leaves it where the backend keeps values."""
         backend = cast_type("Backend", plugins.get_backend("numpy") if home is None else home)
         lowerings = plugins.lowerings(backend.name)
         (e,) = rewrite([self.expression], Selection.of(True, plugins.rewrites(backend.name)))
         open_type = TensorType(e.dtype, (None,) * e.ndim)
-        room = SharedVariable(open_type, np.zeros((0,) * e.ndim, e.dtype), "start")
+        room = SharedVariable(open_type, Cell(np.zeros((0,) * e.ndim, e.dtype), axes=axes), "start")
         program = build("start", [], [], [(room, e)], {*backend.operations, *lowerings}, backend.name)
         run = backend.compile(program, lowerings=lowerings)
         cells = tuple(s.cell for s in program.shared)
@@ -72,6 +73,7 @@ def shared(
     strict: bool = False,  # accepted, without effect
     allow_downcast: bool | None = None,  # as above
     broadcastable: Sequence[bool] | None = None,
+    axes: Sequence[str | None] | None = None,
 ) -> SharedVariable:
     """A variable with a value that lives between calls.
 
@@ -84,23 +86,31 @@ def shared(
     backend that first uses it, in the place where the variable lives. One that reads shared variables is computed now.
 
     dtype: converts the value; a Python float alone is ``config.floatX``. broadcastable: of each axis, whether its
-    length is 1, which is checked. strict and allow_downcast are accepted for programs written for the peers and have no
-    effect. Raises DTypeError for values that are no numbers, and for arrays handed over that are read-only or not
-    contiguous; ShapeError for values that do not fit; MissingInputError for expressions of inputs.
+    length is 1, which is checked. axes: for each axis its role or None, such as ``("rows", None)``: a backend with many
+    devices divides the value along axes that have one (see ``docs/sharding.md``); others ignore it. strict and
+    allow_downcast are accepted for programs written for the peers and have no effect.
+
+    Raises DTypeError for values that are no numbers, and for arrays handed over that are read-only or not contiguous;
+    ShapeError for values that do not fit, and for a role on an axis whose length is left open; ArgumentError for axes
+    that are no roles; MissingInputError for expressions of inputs.
     """
     if isinstance(value, Variable):
         e = value if dtype is None else cast(value, dtype)
-        made = started(e, name, shape)
+        made = started(e, name, shape, axes)
     else:
-        made = values.shared(value, name, borrow, shape, dtype)
+        made = values.shared(value, name, borrow, shape, dtype, axes)
     if broadcastable is not None:
         ones = [1 if b else None for b in broadcastable]
         check_static_shape(f"shared: {name or 'the variable'}, as broadcastable says,", made.cell.shape, ones)
     return made
 
 
-def started(expression: Variable, name: str | None, shape: Sequence[int | None] | None = None) -> SharedVariable:
-    """A variable that starts as an expression. shape: its static shape; that of the expression where None."""
+def started(
+    expression: Variable, name: str | None, shape: Sequence[int | None] | None = None, axes: Any = None
+) -> SharedVariable:
+    """A variable that starts as an expression. shape: its static shape; that of the expression where None. axes: as in
+    ``shared``.
+    """
     leaves = [v for v in toposort([expression]) if v.op is None]
     what = f"shared: {name or 'the variable'}"
     inputs = [v.label for v in leaves if isinstance(v, Input)]
@@ -128,4 +138,5 @@ def started(expression: Variable, name: str | None, shape: Sequence[int | None] 
             cell.put(FromExpression(expression, ()).make(home), home)
     static = cell.shape if shape is None else tuple(shape)
     check_static_shape(what, cell.shape, static)
+    cell.axes = roles(what, axes, static, open_lengths=False)
     return SharedVariable(TensorType(expression.dtype, static), cell, name)

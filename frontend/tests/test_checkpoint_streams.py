@@ -223,12 +223,12 @@ def test_a_variable_that_starts_as_an_expression(tmp_path):
 def test_what_killed_saves_left_is_removed_by_the_next(tmp_path):
     x = st.shared(1.0, "x")
     st.save(tmp_path / "c", x)
-    from subtensor.checkpoint.saving import _prefix
+    from subtensor.checkpoint.files import prefix
 
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    left = tmp_path / f"{_prefix(tmp_path / 'c')}abc.{dead.pid}.partial"
-    mine = tmp_path / f"{_prefix(tmp_path / 'd')}abc.{dead.pid}.partial"
+    left = tmp_path / f"{prefix(tmp_path / 'c')}abc.{dead.pid}.partial"
+    mine = tmp_path / f"{prefix(tmp_path / 'd')}abc.{dead.pid}.partial"
     for path in (left, mine):
         path.write_bytes(b"")
     st.save(tmp_path / "c", x)

@@ -13,9 +13,10 @@ import numpy as np
 
 from subtensor.checkpoint import safetensors as form
 from subtensor.checkpoint.names import locked, named_variables
+from subtensor.checkpoint.parts import BEGINS, FromParts
 from subtensor.checkpoint.safetensors import printable
 from subtensor.checkpoint.saving import bar
-from subtensor.errors import CheckpointError
+from subtensor.errors import CheckpointError, SubtensorError
 from subtensor.graph.cells import protected
 from subtensor.graph.interrupts import deferred_interrupts
 from subtensor.graph.nodes import Array
@@ -88,8 +89,8 @@ def load(
 ) -> None:
     """Give shared variables the values that ``save`` wrote; all of them, or, if anything is wrong with the file, none.
 
-    path: a safetensors file, or a ``Store``. variables: as in ``save``. Names, dtypes and shapes must be those of the
-    file, except for:
+    path: a safetensors file, the index of one in parts, or a ``Store``. variables: as in ``save``. Names, dtypes and
+    shapes must be those of the file, except for:
 
     only: names of the variables to load; the others, and other names in the file, are passed over.
     rows: a slice, of step 1, of the tables' first axis: these rows are read, into the same rows of the variables, which
@@ -103,8 +104,34 @@ def load(
     differ and where the file is damaged, OSError as reading does.
     """
     named = named_variables(variables)
-    with _source(path) as source:
-        fill_from(source, _chosen(source, named, only), progress, rows, grown)
+    others = _Others(named)
+    try:
+        with _source(path) as source:
+            fill_from(source, _chosen(source, named, only), progress, rows, grown, others.go_on)
+    except (SubtensorError, OSError) as error:
+        others.told_why(error)
+        raise
+
+
+class _Others:
+    """Processes that hold the values together with this one: all load, or none does."""
+
+    def __init__(self, named: Mapping[str, SharedVariable]) -> None:
+        self.share = next((share for s in named.values() if (share := s.cell.share()) is not None), None)
+        self.told = False
+
+    def go_on(self) -> None:
+        """Wait until all processes have found the checkpoint good. Raises CheckpointError where one has not."""
+        self.told = True
+        said = [] if self.share is None else [*self.share.tell("")]
+        for problem in filter(None, said):
+            raise CheckpointError(f"load: another process cannot load the checkpoint: {problem}; nothing was changed")
+
+    def told_why(self, error: Exception) -> None:
+        """Let the other processes know what is wrong here."""
+        if self.share is not None and not self.told:
+            self.told = True
+            self.share.tell(str(error) or type(error).__name__)
 
 
 def fill_from(
@@ -113,19 +140,26 @@ def fill_from(
     progress: bool | None,
     rows: slice | None = None,
     grown: bool = False,
+    go_on: Callable[[], None] = lambda: None,
 ) -> None:
-    """Give variables the values of a source, as ``load`` does."""
+    """Give variables the values of a source, as ``load`` does. go_on: called when they are known to be good."""
     with locked(named):
         jobs = {name: _job(source, name, s, rows, grown) for name, s in named.items()}
         total = sum(_nbytes(source, name) for name in jobs)
         with bar(f"loading {Path(source.where).name}", 2 * total, progress) as done:
             for name in jobs:
                 source.verify(name, done)
+            go_on()
             _fill(source, jobs, done)
 
 
 def _source(path: Any) -> Any:
-    return path.as_source() if hasattr(path, "as_source") else FromFile(Path(path))
+    if hasattr(path, "as_source"):
+        return path.as_source()
+    file = Path(path)
+    with file.open("rb") as opened:
+        in_parts = opened.read(len(BEGINS)) == BEGINS
+    return FromParts(file) if in_parts else FromFile(file)
 
 
 def _nbytes(source: Source, name: str) -> int:
@@ -217,9 +251,11 @@ def _fill(source: Source, jobs: Mapping[str, _Job], done: Bar) -> None:
                 put = cell.write
             else:
                 put = cell.write_all
-            for low, piece in source.parts(name, job.start, job.stop):
-                put(low, piece)
-                done.update(piece.nbytes)
+            share = None if name in moved else cell.share()
+            for first, last in [(job.start, job.stop)] if share is None or not job.shape else share.here:
+                for low, piece in source.parts(name, max(first, job.start), min(last, job.stop)):
+                    put(low, piece)
+                    done.update(piece.nbytes)
         for name, value in moved.items():
             jobs[name].variable.cell.set(value)
         for call in after:

@@ -17,6 +17,7 @@ from subtensor.errors import DTypeError, StoreError
 from subtensor.graph import forks
 from subtensor.graph.indexing import Index
 from subtensor.graph.nodes import Array
+from subtensor.graph.roles import Axes
 
 _numbers = count()
 
@@ -75,7 +76,7 @@ class Pinned:
 class Home(Protocol):
     """Where a value may lie: a backend, as far as a cell needs to know it.
 
-    Optionally ``in_place``, and ``adopt``: see ``subtensor.program.contract.Backend``.
+    Optionally ``in_place``, ``adopt``, ``place`` and ``share``: see ``subtensor.program.contract.Backend``.
     """
 
     @property
@@ -88,12 +89,36 @@ class Home(Protocol):
         """A new NumPy array."""
 
 
+class Share(Protocol):
+    """What this process has of a value that several processes hold.
+
+    index, count: of the process, among them. here: rows (start, stop) of which it has all elements; ``[(0, 1)]`` stands
+    for a value without axes. owned: those of them that it, and no other process, answers for.
+    """
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def here(self) -> Sequence[tuple[int, int]]: ...
+
+    @property
+    def owned(self) -> Sequence[tuple[int, int]]: ...
+
+    def tell(self, what: str) -> Sequence[str]:
+        """What each process says, in their order; all of them call this. Raises ProcessError where one does not."""
+        ...
+
+
 class Start(Protocol):
     """How the first value of a variable is made, when it is first asked for, and where."""
 
     shape: tuple[int, ...]
 
-    def make(self, home: Home | None) -> Any:
+    def make(self, home: Home | None, axes: Axes) -> Any:
         """An array of the backend; a NumPy array where it is None."""
         ...
 
@@ -102,12 +127,16 @@ class Cell:
     """Where a shared variable's value lies: ``data``, an array of the backend `home` (None: a NumPy array).
 
     lock: held by every call that reads or updates the variable. number: the order in which locks are taken. start:
-    makes the first value, while there is none. keeper: see ``Keeper``; None where the array may be replaced.
+    makes the first value, while there is none. keeper: see ``Keeper``; None where the array may be replaced. axes: the
+    roles of its axes, for homes of many devices.
     """
 
-    __slots__ = ("data", "home", "keeper", "lock", "number", "start")
+    __slots__ = ("axes", "data", "home", "keeper", "lock", "number", "start")
 
-    def __init__(self, data: Any, *, start: Start | None = None, keeper: Keeper | None = None) -> None:
+    def __init__(
+        self, data: Any, *, start: Start | None = None, keeper: Keeper | None = None, axes: Axes = None
+    ) -> None:
+        self.axes = axes
         self.data = data
         self.home: Home | None = None
         self.start = start
@@ -128,8 +157,11 @@ class Cell:
         """Bring the value to a backend, unless it is there. The caller holds the lock."""
         if self.home is home:
             return
+        place = getattr(home, "place", None)
         if self.start is not None:
-            self.put(self.start.make(home), home)
+            self.put(self.start.make(home, self.axes), home)
+        elif place is not None and self.keeper is None:
+            self.put(place(self.read(), self.axes), home)
         elif is_in_place(home):
             if self.is_numpy:
                 self.home = home
@@ -162,7 +194,7 @@ class Cell:
     def settle(self) -> None:
         """Make the first value, if that has not been done. The caller holds the lock."""
         if self.start is not None:
-            self.put(self.start.make(None), None)
+            self.put(self.start.make(None, None), None)
 
     def pieces(self, start: int, stop: int, step: int) -> Iterator[Array]:
         """Rows as NumPy arrays, `step` at a time: views of the state where they can be. The caller holds the lock."""
@@ -173,6 +205,12 @@ class Cell:
             if self.keeper is not None:
                 self.keeper.ahead(whole[low:high])
             yield read(self.data, low, high) if read is not None else whole[low:high]
+
+    def share(self) -> Share | None:
+        """What this process has of the value; None where it has all, and no other process has any."""
+        share: Any = None if self.is_numpy or self.start is not None else getattr(self.home, "share", None)
+        found: Share | None = None if share is None else share(self.data)
+        return found
 
     def write(self, start: int, rows: Array) -> None:
         """Replace some rows, in the memory where they are. The caller holds the lock, and has told the keeper."""

@@ -10,6 +10,7 @@ import numpy as np
 from subtensor.errors import ShapeError
 from subtensor.graph.config import config
 from subtensor.graph.nodes import Input
+from subtensor.graph.roles import roles
 from subtensor.graph.types import DTYPES, INPUTS, Shape, TensorType, as_dtype
 
 PREFIXES = {"b": "int8", "w": "int16", "i": "int32", "l": "int64", "f": "float32", "d": "float64"}
@@ -32,18 +33,22 @@ def tensor(
     shape: Any = None,
     *,
     broadcastable: Sequence[bool] | None = None,
+    axes: Any = None,
 ) -> Input:
     """An input. dtype defaults to ``config.floatX``; shape to a scalar's; None in it is a length known at the call.
 
     The peers' order, with the dtype first, is understood too: ``tensor("float32", shape=(None, 3))``, and
     ``tensor("float32", (False, True), "x")``, where a boolean, also in `broadcastable`, says that a length is 1.
+
+    axes: for each axis its role or None, such as ``("batch", None)``: over which devices a backend may divide it.
     """
     if isinstance(dtype, list | tuple) and name in DTYPES:  # Theano's tensor(dtype, broadcastable, name)
         name, dtype, shape = (shape if isinstance(shape, str) else None), name, dtype
     elif dtype is None and name in DTYPES and (shape is not None or broadcastable is not None):
         name, dtype = None, name
     dims = _lengths("tensor", shape if shape is not None else broadcastable or ())
-    return Input(TensorType(as_dtype(dtype or config.floatX), dims), name=name)
+    divided = roles(f"tensor: {name or 'the input'}", axes, dims, open_lengths=True)
+    return Input(TensorType(as_dtype(dtype or config.floatX), dims), name=name, axes=divided)
 
 
 def _lengths(where: str, shape: Any) -> Shape:
@@ -64,24 +69,26 @@ INPUTS.append(Input)
 def _constructor(name: str, shape: Shape, dtype: str | None) -> Callable[..., Input]:
     pattern = shape
 
-    def make(name: str | None = None, dtype: Any = dtype, *, shape: Any = None) -> Input:
+    def make(name: str | None = None, dtype: Any = dtype, *, shape: Any = None, axes: Any = None) -> Input:
         dims = pattern if shape is None else _lengths(make.__name__, shape)
         fits = len(dims) == len(pattern) and all(p is None or d == p for d, p in zip(dims, pattern, strict=True))
         if not fits:
             raise ShapeError(f"{make.__name__}: shape={tuple(shape)}; expected lengths that fit ({spelled})")
-        return Input(TensorType(as_dtype(dtype or config.floatX), dims), name=name)
+        divided = roles(f"{make.__name__}: {name or 'the input'}", axes, dims, open_lengths=True)
+        return Input(TensorType(as_dtype(dtype or config.floatX), dims), name=name, axes=divided)
 
     make.__name__ = make.__qualname__ = name
     spelled = ", ".join("?" if d is None else str(d) for d in pattern)
     make.__doc__ = (
         f"An input of shape ({spelled}) and dtype {dtype or 'config.floatX unless given'}. shape: its lengths, as far "
-        "as they are known, None for others. Raises ShapeError where they do not fit."
+        "as they are known, None for others. axes: for each axis its role or None, such as 'batch'. Raises "
+        "ShapeError where they do not fit."
     )
     return make
 
 
 def _plural(name: str, single: Callable[..., Input]) -> Callable[..., list[Input]]:
-    def make(*names: Any, dtype: Any = None, shape: Any = None) -> list[Input]:
+    def make(*names: Any, dtype: Any = None, shape: Any = None, axes: Any = None) -> list[Input]:
         """Several inputs: ``xs("abc")``, ``xs("a", "b")`` or ``xs(2)``."""
         if len(names) == 1 and isinstance(names[0], int):
             each: list[Any] = [None] * names[0]
@@ -90,7 +97,7 @@ def _plural(name: str, single: Callable[..., Input]) -> Callable[..., list[Input
         else:
             each = list(names)
         options = {} if dtype is None else {"dtype": dtype}
-        return [single(n, shape=shape, **options) for n in each]
+        return [single(n, shape=shape, axes=axes, **options) for n in each]
 
     make.__name__ = make.__qualname__ = name
     return make

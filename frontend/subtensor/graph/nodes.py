@@ -24,6 +24,7 @@ from subtensor.errors import DTypeError, GraphError, SettingError
 from subtensor.graph import forks
 from subtensor.graph.cost import Cost, fault
 from subtensor.graph.operators import FUNCTIONS, Operators
+from subtensor.graph.roles import Axes
 from subtensor.graph.types import BFLOAT16, Dim, Shape, TensorType
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -268,7 +269,7 @@ def cast(x: Variable, dtype: str) -> Variable:
     return call("cast", x, dtype)
 
 
-_FIXED = frozenset({"type", "op", "inputs", "params", "data", "cell"})
+_FIXED = frozenset({"type", "op", "inputs", "params", "data", "cell", "axes"})
 """What a node is. Set once, by what follows: the setters of its slots, which ask nobody."""
 
 _set_type, _set_op, _set_inputs, _set_params, _set_name, _set_roots, _set_place = (
@@ -294,9 +295,15 @@ _TURNS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u20
 
 
 class Input(Variable):
-    """A leaf that is given at each call."""
+    """A leaf that is given at each call. axes: the roles of its axes, None where it has none (``graph.roles``)."""
 
-    __slots__ = ()
+    __slots__ = ("axes",)
+
+    axes: Axes
+
+    def __init__(self, type: TensorType, name: str | None = None, axes: Axes = None) -> None:
+        super().__init__(type, name=name)
+        object.__setattr__(self, "axes", axes)
 
 
 class Constant(Variable):

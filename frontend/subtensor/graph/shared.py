@@ -13,6 +13,7 @@ from subtensor.graph.cells import Cell, keeper_of, owned
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, number_array
 from subtensor.graph.nodes import Array, Variable, replace, toposort
+from subtensor.graph.roles import Axes, roles
 from subtensor.graph.types import TensorType, as_dtype, can_cast, is_float, kind_of
 
 
@@ -31,6 +32,11 @@ class SharedVariable(Variable):
         object.__setattr__(self, "cell", cell)
         self._default_update: Variable | None = None
         object.__setattr__(self, "beside", None)
+
+    @property
+    def axes(self) -> Axes:
+        """The roles of its axes, None where they have none: see ``shared``."""
+        return self.cell.axes
 
     @property
     def default_update(self) -> Variable | None:
@@ -91,7 +97,7 @@ class SharedVariable(Variable):
 
     def __copy__(self) -> SharedVariable:
         """A new variable of the same name and type, with a copy of the value. What reads this one goes on doing so."""
-        made = SharedVariable(self.type, np.asarray(self.get_value(), order="C"), self.name)
+        made = SharedVariable(self.type, Cell(np.asarray(self.get_value(), order="C"), axes=self.axes), self.name)
         made._place = self._place
         if self._default_update is not None:
             (made._default_update,) = replace([self._default_update], {self: made})
@@ -135,6 +141,7 @@ def shared(
     borrow: bool = False,
     shape: Sequence[int | None] | None = None,
     dtype: Any = None,
+    axes: Any = None,
 ) -> SharedVariable:
     """``subtensor.shared``, for values."""
     if dtype is None and type(value) is float:
@@ -145,7 +152,8 @@ def shared(
     what = f"shared: {name or 'the variable'}"
     check_static_shape(what, array.shape, static)
     array = owned(value, array, borrow, what)
-    return SharedVariable(TensorType(array.dtype.name, static), Cell(array, keeper=keeper_of(array)), name)
+    cell = Cell(array, keeper=keeper_of(array), axes=roles(what, axes, static, open_lengths=False))
+    return SharedVariable(TensorType(array.dtype.name, static), cell, name)
 
 
 def default_updates(

@@ -11,6 +11,7 @@ from subtensor.graph.nodes import Variable, call
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX
 from subtensor.ops.elementwise import cast
+from subtensor.ops.raveling import raveled, unraveled
 from subtensor.ops.shape import lengths
 from subtensor.ops.subtensor import last_occurrence
 from subtensor.optimizers.build import gradients_of

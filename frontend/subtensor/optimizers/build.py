@@ -309,6 +309,7 @@ class _Assembly:
         made = self.state_variable(name, shape, dtype or wide(table.dtype), static, start)
         if shape:
             made.beside = table
+            made.cell.axes = None if table.axes is None else table.axes[: len(shape)]
             if first is not None:
                 self.made.starts[made] = first
         return made

@@ -295,7 +295,9 @@ def get_backend(name: str) -> Backend:
 
     Raises ``BackendNotFoundError`` if no plugin offers it, ``PluginError`` if the one that does is broken or blocked.
     """
-    return _HOST.get_backend(name)
+    found = _HOST.get_backend(name)
+    present = getattr(found, "present", None)
+    return found if present is None else present()
 
 
 def backends(*, load: bool = False) -> list[BackendInfo]:

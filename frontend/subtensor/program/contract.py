@@ -135,6 +135,12 @@ OPTIONAL: Mapping[str, str] = MappingProxyType(
         "disposable, nobody will look at it again, and its memory may be given back while it is read",
         "read_rows": "read_rows(array, start, stop) -> numpy.ndarray: some rows of an array, valid until the next step",
         "write_rows": "write_rows(array, start, rows) -> Array: the array with some rows replaced, in the same memory",
+        "present": "present() -> Backend: the backend for functions that are built now, where that depends on what "
+        "the user has entered (``with subtensor_jax.mesh(...)``); it has the same name",
+        "place": "place(value, axes) -> Array: as ``from_numpy``, for a value whose axes may have roles; axes: for "
+        "each axis its role or None, or None where none has one",
+        "share": "share(array) -> Share | None: what this process has of a value that several processes hold "
+        "(``subtensor.graph.cells.Share``); None where it has all, and no other process has any",
     }
 )
 """What a backend may have besides, so that tables are nowhere twice."""

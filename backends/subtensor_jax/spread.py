@@ -1,0 +1,121 @@
+"""How a program lies on the devices of a mesh: what is divided in a step, and what all of them have when it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jax import lax
+from jax.sharding import PartitionSpec
+
+from subtensor.graph.indexing import At, Index
+from subtensor.graph.roles import Axes
+from subtensor.program.linear import Program
+from subtensor_jax.arithmetic import Array
+from subtensor_jax.meshes import Grid, constrained, spec_of
+from subtensor_jax.placing import Placed, place, replaced_like
+from subtensor_jax.scatter import Selection
+from subtensor_jax.shards import Shards
+from subtensor_jax.together import step_of, together
+from subtensor_jax.wire import Traffic
+
+_ALL = spec_of()
+
+
+class Spread:
+    """Where the values of a program lie.
+
+    specs: of the shared variables, by slot. inputs: of the inputs that are divided, by slot.
+    """
+
+    def __init__(self, program: Program, grid: Grid) -> None:
+        self.program = program
+        self.grid = grid
+        first = program.first_shared
+        self.specs = {first + n: grid.spec(s.axes, s.label) for n, s in enumerate(program.shared)}
+        axes: Mapping[int, Axes] = {n: getattr(v, "axes", None) for n, v in enumerate(program.inputs)}
+        self.inputs = {n: grid.spec(a, program.inputs[n].label) for n, a in axes.items() if a is not None}
+        self.targets = {c.value: first + c.shared for c in program.commits if c.value is not None}
+        self.traffic = Traffic(program, grid)
+        self.others = together(grid)
+        self.digest = "" if self.others is None else hashlib.blake2b(str(program).encode(), digest_size=8).hexdigest()
+
+    # --- traced
+
+    def entered(self, values: dict[Any, Array]) -> dict[int, Shards]:
+        """The tables among the arguments of a step, which are replaced by their views, and inputs by their parts."""
+        found: dict[int, Shards] = {}
+        for slot, spec in self.specs.items():
+            if slot in values:
+                shape = self.shape_of(slot, values[slot])
+                table = found[slot] = Shards(values[slot], shape, self.grid, spec)
+                values[slot] = table.view()
+        for slot, spec in self.inputs.items():
+            if slot in values:
+                values[slot] = self.divided(values[slot], spec)
+        return found
+
+    def shape_of(self, slot: int, data: Array) -> tuple[int, ...]:
+        """Without the padding. An axis that has a role has a fixed length."""
+        static = self.program.shared[slot - self.program.first_shared].type.shape
+        return tuple(have if want is None else want for have, want in zip(data.shape, static, strict=True))
+
+    def divided(self, x: Array, spec: PartitionSpec) -> Array:
+        """x, of which each device computes with its part."""
+        if x.ndim != len(spec) or 0 in x.shape:
+            return x
+        padded = self.grid.padded(x.shape, spec)
+        widths = [(0, have - want, 0) for have, want in zip(padded, x.shape, strict=True)]
+        y = lax.pad(x, np.zeros((), x.dtype), widths) if padded != x.shape else x
+        y = constrained(y, self.grid.sharding(spec))
+        return lax.slice(y, [0] * x.ndim, x.shape) if padded != x.shape else y
+
+    def division(self, s: Selection, index: Index, inputs: Sequence[int]) -> PartitionSpec | None:
+        """How the rows at positions are divided: as these are, where they are an input that is divided."""
+        for part in index.parts:
+            spec = self.inputs.get(inputs[part.slot]) if isinstance(part, At) else None
+            if spec is not None and len(spec) == len(s.block) and any(spec):
+                entries = [None] * s.at + list(spec) + [None] * (len(s.result) - s.at - len(s.block))
+                return spec_of(*entries)
+        return None
+
+    def left(self, slot: int, value: Array) -> Array:
+        """What leaves a step: divided as the variable that it is for, or whole, for all."""
+        if isinstance(value, np.ndarray | np.generic):
+            return value
+        target = self.targets.get(slot)
+        if target is None:
+            return constrained(value, self.grid.sharding(_ALL))
+        return Shards(value, tuple(value.shape), self.grid, self.specs[target]).filled(value).data
+
+    # --- on the host
+
+    def wrapped(self, slots: Sequence[int], values: Sequence[Any], shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+        """What a stage gave: new values of variables with their shapes."""
+        found = []
+        for slot, value, shape in zip(slots, values, shapes, strict=True):
+            target = self.targets.get(slot)
+            found.append(value if target is None else Placed(value, shape, self.grid, self.specs[target]))
+        return found
+
+    def new_value(self, number: int, value: Any) -> Placed:
+        """What variable `number` gets: a value that a stage gave, one that is known, or another variable's."""
+        spec = self.specs[self.program.first_shared + number]
+        if isinstance(value, Placed):
+            return replaced_like(value, spec)
+        return place(np.asarray(value), self.grid, spec)
+
+    def constant(self, value: Any) -> Any:
+        """A large constant, which each device has."""
+        return place(np.asarray(value), self.grid, _ALL).data
+
+    def agree(self, inputs: Sequence[Any]) -> None:
+        """Go on when all processes of the mesh are about to make the same step, else raise ProcessError in each."""
+        if self.others is not None:
+            self.others.agree(step_of(self.program.name, self.digest, self.grid, inputs), self.grid.timeout)
+
+    def inspect(self, owner: Any, compiled: Any) -> None:
+        """Look at what XLA made of a step; raises ShardingError where it gathers what is divided."""
+        self.traffic.add(owner, compiled.as_text())
