@@ -15,7 +15,7 @@ from subtensor.function import Function
 from subtensor.graph.nodes import Variable
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import can_cast
-from subtensor.program.linear import build
+from subtensor.program.building import build
 from subtensor.program.lowered import checked_lowerings
 from subtensor_jax.arithmetic import Array, dtype_of, full_like, where
 from subtensor_jax.binding import Binding

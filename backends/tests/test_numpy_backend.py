@@ -11,7 +11,7 @@ from hypothesis import strategies as st_
 
 import subtensor as st
 from subtensor.plugins import get_backend
-from subtensor.program.linear import build
+from subtensor.program.building import build
 
 UNARY = [
     st.exp,

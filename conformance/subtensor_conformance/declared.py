@@ -10,7 +10,7 @@ import subtensor as st
 from subtensor.errors import PluginError
 from subtensor.graph.nodes import OPS, Op
 from subtensor.plugins.contributions import did_you_mean
-from subtensor.program.linear import build
+from subtensor.program.building import build
 from subtensor_conformance.cases import corpus
 
 SPECIAL = frozenset(

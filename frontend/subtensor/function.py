@@ -49,12 +49,13 @@ from subtensor.ops.shape import fixed_shape, inverse_permutation, length, length
 from subtensor.ops.subtensor import get_op, is_write
 from subtensor.ops.views import VIEWS
 from subtensor.program.arguments import REQUIRED, In, Parameter
+from subtensor.program.building import build
 from subtensor.program.calling import caller
 from subtensor.program.contract import Backend, Executable
 from subtensor.program.diagnosis import diagnose, unexpanded
 from subtensor.program.finite import checked_choice, guarded, refuse
 from subtensor.program.forms import Form, Forms
-from subtensor.program.linear import Program, build
+from subtensor.program.linear import Program
 from subtensor.program.lowered import checked_lowerings
 from subtensor.program.stepping import Ahead, Failed, Here, Runner, joined
 from subtensor.program.stepping import batches as stacked_batches

@@ -26,6 +26,7 @@ from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import INDEX, TensorType
 from subtensor.ops.views import VIEWS
 from subtensor.plugins.hooks import hookimpl
+from subtensor.program.building import build
 from subtensor.program.contract import (
     CAPABILITIES,
     NO_LOWERINGS,
@@ -35,15 +36,7 @@ from subtensor.program.contract import (
     Executable,
     Lowering,
 )
-from subtensor.program.linear import (
-    Commit,
-    Instruction,
-    Program,
-    Write,
-    build,
-    copy_op,
-    needs_dynamic_shapes,
-)
+from subtensor.program.linear import Commit, Instruction, Program, Write, copy_op, needs_dynamic_shapes
 from subtensor.rewrites.engine import KEEPS, Rewrite
 
 __all__ = [

@@ -20,8 +20,8 @@ from subtensor.graph.roles import Axes, roles
 from subtensor.graph.shared import SharedVariable, check_static_shape
 from subtensor.graph.types import TensorType
 from subtensor.ops.elementwise import cast
+from subtensor.program.building import build
 from subtensor.program.contract import Backend
-from subtensor.program.linear import build
 from subtensor.rewrites.engine import Selection, rewrite
 
 

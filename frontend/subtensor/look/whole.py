@@ -17,7 +17,8 @@ from subtensor.graph.shared import SharedVariable
 from subtensor.look.amounts import Known, scaled
 from subtensor.ops.subtensor import get_op, is_write
 from subtensor.program.accounts import Entry, accounts
-from subtensor.program.linear import Instruction, Program, count_uses, write_chain
+from subtensor.program.building import count_uses, write_chain
+from subtensor.program.linear import Instruction, Program
 from subtensor.rewrites.costs import graph_work, size
 from subtensor.rewrites.engine import Selection, rewrite
 from subtensor.rewrites.large import table_size, tables

@@ -16,7 +16,8 @@ from subtensor.errors import ShapeError, SubtensorError
 from subtensor.graph.nodes import OPS, Array, Input, Variable, toposort
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
-from subtensor.program.linear import Instruction, Program, build
+from subtensor.program.building import build
+from subtensor.program.linear import Instruction, Program
 
 Evaluate = Callable[[Instruction, Sequence[Array]], Any]
 

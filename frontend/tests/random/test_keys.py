@@ -10,7 +10,7 @@ import subtensor as st
 from subtensor import random
 from subtensor.ops.philox import multiply_high, random_bits
 from subtensor.plugins import get_backend
-from subtensor.program.linear import build
+from subtensor.program.building import build
 from subtensor.random.keys import block, folded_words
 
 BACKENDS = ("numpy", "jax")
