@@ -34,6 +34,7 @@ from subtensor.program.contract import (
     Backend,
     Executable,
     Lowering,
+    Timing,
 )
 from subtensor.program.linear import (
     Commit,
@@ -80,6 +81,7 @@ __all__ = [
     "SharedVariable",
     "Slice",
     "TensorType",
+    "Timing",
     "Unsupported",
     "Variable",
     "Write",
