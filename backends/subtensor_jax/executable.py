@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import chain, starmap
 from operator import attrgetter
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 from subtensor.errors import ProcessError
 from subtensor.graph.cells import Cell, Holder, commit
 from subtensor.graph.interrupts import deferred_interrupts
+from subtensor.program.contract import Timing
 from subtensor.program.linear import Commit, Instruction, Program
 from subtensor_jax.arithmetic import Array, where
 from subtensor_jax.binding import Binding, Positions, Stage
@@ -31,6 +33,7 @@ from subtensor_jax.loops import on_the_host
 from subtensor_jax.packing import Layout, Outputs, layout_of, packed
 from subtensor_jax.placing import near_part, raw
 from subtensor_jax.positions import prepared
+from subtensor_jax.profiling import profiled
 from subtensor_jax.quick import Rest, Spare, quick_call
 from subtensor_jax.scatter import Selection, put
 from subtensor_jax.shapes import ShapeCount, spelled
@@ -76,6 +79,18 @@ class Executable:
             return None
         with jax.enable_x64(True):
             return self.stepper(inputs, cells)
+
+    def profile(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...], rounds: int) -> list[Timing]:
+        """Where the time of a call goes: see ``profiling``."""
+        with jax.enable_x64(True):
+            slots = self.slots(inputs, cells)
+            analysed = []
+            for part in self.parts:
+                analysed.append(part.compiled(slots, *part.prepare(slots)))
+                part.run(slots)
+            analysed.append(self.last.compiled(slots))
+            given = partial(self.slots, inputs, cells)
+            return profiled(self.parts, self.last.part, given, partial(self.run, inputs, cells), analysed, rounds)
 
     def _general(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         with jax.enable_x64(True):
@@ -274,6 +289,11 @@ class _Fused:
             raise Broken
         return tuple(map(np.array, outputs))
 
+    def compiled(self, slots: Slots) -> Any:
+        """What XLA makes of it, where the stages before have filled their slots."""
+        key, starts = self.part.prepare(slots)
+        return self.jitted.compiled(key, *(slots[s] for s in (*self.tables, *self.others)), *starts)[1]
+
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         whole = self.whole
         key: Key = EMPTY_KEY
@@ -374,3 +394,7 @@ class _Split:
         if self.tables:
             targets[0].data.block_until_ready()
         return outputs
+
+    def compiled(self, slots: Slots) -> Any:
+        """What XLA makes of it but for the writes, where the stages before have filled their slots."""
+        return self.part.compiled(slots, *self.part.prepare(slots))

@@ -255,18 +255,22 @@ one after another."""
 
 def _put_known(x: Array, y: Array, s: Selection, places: np.ndarray[Any, Any]) -> Array:
     """A write at positions that are known: where each element comes from is known too, and no order matters."""
-    count = len(places)
+    count, first = len(places), s.indexed[0]
     source = np.full(s.rows, count)
     source[places] = np.arange(count)  # the last one stays
     inside = [d for d in range(len(s.result)) if d not in s.batch]
-    rows = jnp.reshape(lax.transpose(y, (*s.batch, *inside)), (count, *(s.result[d] for d in inside)))
-    rows = lax.concatenate([rows, lax.full((1, *rows.shape[1:]), 0, rows.dtype)], 0)
-    order = (*s.indexed, *(axis for axis in range(len(s.shape)) if axis not in s.indexed))
+    before = first if s.indexed == tuple(range(first, first + len(s.indexed))) else 0
+    # axes that are indexed side by side stay where they are, others go to the front
+    order = tuple(range(before)) + s.indexed + tuple(a for a in range(before, len(s.shape)) if a not in s.indexed)
+    rows = lax.transpose(y, (*inside[:before], *s.batch, *inside[before:]))
     old = lax.transpose(x, order)
-    new = jnp.reshape(rows.at[source].get(mode="promise_in_bounds"), old.shape)
-    free = np.reshape(source == count, old.shape[: len(s.indexed)])
-    kept = lax.select(broadcast(np.expand_dims(free, tuple(range(free.ndim, old.ndim))), old.shape), old, new)
-    return lax.transpose(kept, tuple(np.argsort(order)))
+    lead, rest = old.shape[:before], old.shape[before + len(s.indexed) :]
+    rows = jnp.reshape(rows, (math.prod(lead), count, math.prod(rest)))
+    new = rows.at[:, np.minimum(source, count - 1)].get(mode="promise_in_bounds")
+    free = np.reshape(source == count, (1, s.rows, 1))
+    flat = jnp.reshape(old, new.shape)
+    kept = lax.select(broadcast(free, new.shape), flat, new)
+    return lax.transpose(jnp.reshape(kept, old.shape), tuple(np.argsort(order)))
 
 
 def _put_box(x: Array, y: Array, s: Selection, kind: str, ok: Array | None) -> Array:

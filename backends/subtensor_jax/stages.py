@@ -191,6 +191,11 @@ class Part:
     def run(self, slots: Slots) -> tuple[Key, list[Any]]:
         """Fill the emitted slots; raises Broken where a rule is broken."""
         key, starts = self.prepare(slots)
+        self.finish(slots, key, starts)
+        return key, starts
+
+    def finish(self, slots: Slots, key: Key, starts: Sequence[Any]) -> None:
+        """What ``run`` does when the host is done."""
         if self.stage.instructions or self.with_writes:
             args = [*(raw(slots[s]) for s in self.arguments), *starts]
             ok, values = self.jitted(key, *args)
@@ -200,7 +205,12 @@ class Part:
             if spread is not None:
                 values = spread.wrapped(self.emitted, values, self.shapes[key, *map(np.shape, args)])
             slots.update(zip(self.emitted, values, strict=True))
-        return key, starts
+
+    def compiled(self, slots: Slots, key: Key, starts: Sequence[Any]) -> Any:
+        """What XLA makes of it; None where it has nothing to run."""
+        if not self.stage.instructions and not self.with_writes:
+            return None
+        return self.jitted.compiled(key, *(slots[s] for s in self.arguments), *starts)[1]
 
 
 def own(value: Array, args: Sequence[Array]) -> Array:

@@ -37,6 +37,7 @@ class FusedEmitter(Emitter):
         super().__init__(program, lowerings)
         self.fused = Division(program, self)
         self.late: list[_Late | DistinctRows] = []
+        self.loops: dict[str, tuple[list[int], bool]] = {}  # for each kernel its slots, and whether it writes rows
         self.last: list[str] = []
         self.call: list[str] = []
         self.idioms: dict[int, Idiom] = {}
@@ -248,6 +249,7 @@ class FusedEmitter(Emitter):
             signature.append(WHOLE)
         run = f"kernel_{len(self.late)}"
         self.late.append(_Late(kernel.source, signature, self.space, run))
+        self.loops[run] = (list(kernel.members), bool(kernel.writes))
         retry = self.bind("retry", retried)
         given = ", ".join(arguments)
         call = [f"if {run}({given}, 0) and {retry}({run}, {given}, 0):", "    return plain(inputs, cells)"]
@@ -303,7 +305,8 @@ class FusedEmitter(Emitter):
             for each in self.late:
                 each.compile()
 
-        extra = {"source": fused.source, "prepare": prepare, "notes": self.notes, "kernels": self.kernels}
+        extra = {"source": fused.source, "prepare": prepare, "notes": self.notes, "kernels": self.kernels,
+                 "statements": fused, "loops": self.loops}  # fmt: skip
         program.__dict__.update(extra)
         return program
 

@@ -14,9 +14,10 @@ from subtensor.errors import PluginError
 from subtensor.graph.cells import Cell
 from subtensor.graph.nodes import Input
 from subtensor.graph.types import TensorType
-from subtensor.program.contract import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION
+from subtensor.program.contract import CAPABILITIES, NO_LOWERINGS, SPEC_VERSION, Timing
 from subtensor.program.linear import Instruction, Program
 from subtensor_numpy.emit import OPERATIONS, Emitter
+from subtensor_numpy.timing import timed
 from subtensor_numpy.workspace import workspace
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -71,7 +72,13 @@ class NumpyBackend:
                     return _quiet_context().run(function, inputs, cells)
             return _quiet.run(function, inputs, cells)
 
-        run.__dict__.update(function.__dict__)  # the source, for those who want to read it, and what else there is
+        def profile(inputs: tuple[Array, ...], cells: tuple[Cell, ...], rounds: int) -> list[Timing]:
+            loops = getattr(function, "loops", {})
+            leaves = program.first_constant + len(program.constants)
+            return timed(function.statements, _quiet.run, loops, leaves, inputs, cells, rounds)  # type: ignore[attr-defined]
+
+        # the source, for those who want to read it, and what else there is
+        run.__dict__.update(function.__dict__, profile=profile)
         return run
 
     def function(self, program: Program, lowerings: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:

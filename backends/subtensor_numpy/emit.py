@@ -282,6 +282,7 @@ class Emitter:
         exec(compile(source, f"<subtensor program {program.name}>", "exec"), self.space)  # noqa: S102  # our own source
         made: Callable[..., Any] = self.space[name]
         made.source = source  # type: ignore[attr-defined]  # for those who want to read it
+        made.statements = made  # type: ignore[attr-defined]  # for those who time its statements
         return made
 
 

@@ -355,3 +355,12 @@ def test_a_lowering_of_an_op_that_the_backend_has_is_refused(backend):
 
 def test_the_backend_is_as_short_as_promised():
     assert len(SOURCE.read_text(encoding="utf-8").splitlines()) < 300
+
+
+def test_what_cannot_tell_where_its_time_goes_is_one_part():
+    x, t = st.dvector("x"), st.shared(np.zeros(3), name="t")
+    f = st.function([x], (x * 2).sum(), updates=[(t, t + x)], backend=BACKEND)
+    told = f.profile([1.0, 2.0, 3.0], rounds=2)
+    assert [p.what for p in told.parts] == ["the whole call"]
+    assert told.seconds == told.parts[0].seconds > 0
+    assert not t.get_value().any()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from collections.abc import Set as AbstractSet
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from subtensor.errors import (
     counted,
     warn,
 )
+from subtensor.graph.cells import Cell
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.indexing import Slice
@@ -43,6 +45,7 @@ from subtensor.graph.shared import SharedVariable, default_updates
 from subtensor.graph.types import BFLOAT16, can_cast, is_integer
 from subtensor.look.drawing import draw
 from subtensor.look.explain import ABOVE, Explanation, explanation
+from subtensor.look.profile import Profile, profile
 from subtensor.look.whole import Step, refuse_whole_tables, warn_of_whole_tables
 from subtensor.ops.elementwise import same_kind
 from subtensor.ops.shape import fixed_shape, inverse_permutation, length, lengths
@@ -51,7 +54,7 @@ from subtensor.ops.views import VIEWS
 from subtensor.program.arguments import REQUIRED, In, Parameter
 from subtensor.program.building import build
 from subtensor.program.calling import caller
-from subtensor.program.contract import Backend, Executable
+from subtensor.program.contract import Backend, Executable, Timing
 from subtensor.program.diagnosis import diagnose, unexpanded
 from subtensor.program.finite import checked_choice, guarded, refuse
 from subtensor.program.forms import Form, Forms
@@ -389,6 +392,46 @@ class Function:
             steps=steps,
             notes=getattr(self._execute, "notes", tuple)(),
         )
+
+    def profile(self, /, *args: Any, rounds: int = 5, **named: Any) -> Profile:
+        """Where the time of a call goes, beside what it costs by the model: by instruction on NumPy, by loop on Numba,
+        by stage on JAX, with what XLA says of each.
+
+        args, named: as for a call. rounds: how many calls the medians are of. Nothing is updated: the calls are made on
+        copies of what the function updates, for which there must be memory. Raises what a call raises, and CallError
+        for wrong `rounds`.
+        """
+        if type(rounds) is not int or rounds < 1:
+            raise CallError(f"{self.name}: profile: rounds={rounds!r}; expected a number of calls, 1 or more")
+        values = tuple(np.asarray(v) for v in self._convert(self._bind(args, named)))
+        shared = self.program.shared
+        updated = {self.program.shared[c.shared] for c in self.program.commits}
+        with ExitStack() as held:
+            for s in sorted(shared, key=lambda s: s.cell.number):
+                held.enter_context(s.cell.lock)
+            cells = tuple(Cell(np.array(s.cell.read())) if s in updated else s.cell for s in shared)
+            call = caller([None] * len(values), lambda args: args, cells, self.backend, self._execute, self._diagnose)
+            began = time.perf_counter()
+            call(*values)
+            first = time.perf_counter() - began
+            took = []
+            for _ in range(rounds):
+                began = time.perf_counter()
+                call(*values)
+                took.append(time.perf_counter() - began)
+            executable = self._execute if self._forms is None else self._forms.current.executable
+            seconds = float(np.median(took))
+            measured = getattr(executable, "profile", None)
+            timings = [Timing("the whole call", (), seconds)] if measured is None else measured(values, cells, rounds)
+            known: dict[Variable, tuple[int, ...]] = {}
+            known |= {s: tuple(map(int, np.shape(c.data))) for s, c in zip(shared, cells, strict=True)}
+        inputs = self.program.inputs
+        known.update((v, a.shape) for v, a in zip(inputs, values, strict=True))
+        numbers = {v: int(a) for v, a in zip(inputs, values, strict=True) if not v.ndim and is_integer(v.dtype)}
+        return profile(
+            self._step(), self.backend.name, timings, known, numbers, seconds=seconds, first=first, calls=rounds,
+            notes=getattr(self._execute, "notes", tuple)(),
+        )  # fmt: skip
 
     def _step(self) -> Step:
         """What ran last, for reports."""

@@ -35,6 +35,7 @@ from subtensor.program.contract import (
     Backend,
     Executable,
     Lowering,
+    Timing,
 )
 from subtensor.program.linear import Commit, Instruction, Program, Write, copy_op, needs_dynamic_shapes
 from subtensor.rewrites.engine import KEEPS, Rewrite
@@ -73,6 +74,7 @@ __all__ = [
     "SharedVariable",
     "Slice",
     "TensorType",
+    "Timing",
     "Unsupported",
     "Variable",
     "Write",

@@ -7,6 +7,7 @@ A backend is any object with the attributes of :class:`Backend`. It reaches the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
@@ -63,6 +64,30 @@ class Compiling(Protocol):
 
     def notes(self) -> Sequence[str]:
         """Lines for ``fn.explain()``: what runs how, and what could not be compiled."""
+        ...
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a part of a call took.
+
+    what: in words; "" where `slots` tell. slots: of the program, filled by it. seconds: of the median call. writes:
+    whether the commits are part of it. details: what else is known, by name. shapes: of slots, where they are known.
+    """
+
+    what: str
+    slots: tuple[int, ...]
+    seconds: float
+    writes: bool = False
+    details: Mapping[str, float] = field(default_factory=dict)
+    shapes: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+
+
+class Profiling(Protocol):
+    """An executable that can say where its time goes, for ``fn.profile``; optional."""
+
+    def profile(self, inputs: tuple[np.ndarray, ...], cells: tuple[Cell, ...], rounds: int) -> Sequence[Timing]:
+        """Make `rounds` calls, whose updates `cells` get, and tell the parts of one in their order."""
         ...
 
 

@@ -30,7 +30,7 @@ from subtensor.graph.shared import SharedVariable
 from subtensor.ops.loop import is_loop, joined
 from subtensor.ops.subtensor import get_op, inc_op, is_write
 from subtensor.ops.views import VIEWS
-from subtensor.rewrites.lengths import at_most, length_polynomial, polynomial
+from subtensor.rewrites.lengths import at_most, is_made_of, length_polynomial, polynomial
 from subtensor.rewrites.shapes import is_zeros
 
 NOTHING = Polynomial({})
@@ -109,7 +109,9 @@ def work_of(node: Variable, *, overwrites: bool = False) -> Work:
     known = _in_place if overwrites else _known
     found = known.get(node)
     if found is None:
-        found = known[node] = _work(node, overwrites=overwrites)
+        found = _work(node, overwrites=overwrites)
+        if not any(is_made_of(p, node) for p in (found.read, found.written, found.computed)):
+            known[node] = found
     return found
 
 

@@ -1,6 +1,8 @@
 """``fn.explain()``."""
 
+import gc
 import json
+import weakref
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -233,3 +235,18 @@ def test_outputs_that_nothing_computes_are_told():
     f = st.function([], [t, t[2]])
     whole, row = f.explain().outputs
     assert (whole.size.number, row.size.number) == (120, 12)
+
+
+def test_what_was_looked_at_is_forgotten():
+    def looked_at():
+        i, t = st.lvector("i"), table()
+        c = (st.tanh(t[i]) ** 2).sum()
+        f = st.function([i], c, updates=st.optimizers.adam(c, [t]))
+        st.assert_rows_only(f)
+        assert f.explain()
+        assert f.profile([1, 2], rounds=1)
+        return weakref.ref(i), weakref.ref(t)
+
+    refs = looked_at()
+    gc.collect()
+    assert [r() for r in refs] == [None, None]
