@@ -67,7 +67,9 @@ class Case:
     it: by the same function, and by one built anew over variables made anew, which must give the same bits.
     together: whether the calls are made once more, by several threads at once. interrupted: whether the last call is
     made many times more, from the state before it, and ended by a KeyboardInterrupt at one moment after the other.
-    then: updates of a second function over the same variables and inputs, called after each call of the first.
+    then: updates of a second function over the same variables and inputs, called after each call of the first;
+    elsewhere: on another backend. crowd: whether the calls are made once more by three threads, each with a function
+    and variables of its own. kept: whether a keeper looks after the variables, as where they lie in files.
     """
 
     id: str
@@ -92,6 +94,9 @@ class Case:
     together: bool = False
     interrupted: bool = False
     then: tuple[tuple[str, str], ...] = ()
+    elsewhere: bool = False
+    crowd: bool = False
+    kept: bool = False
 
     @property
     def area(self) -> str:

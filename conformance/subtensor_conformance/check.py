@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 import traceback
@@ -14,12 +15,14 @@ import numpy as np
 
 import subtensor
 from subtensor import errors, plugins
+from subtensor.plugins.hooks import hookimpl
 from subtensor_conformance.case import Call, Case
 from subtensor_conformance.compare import Array, Bound, Difference, difference, largest_error, to_array
 from subtensor_conformance.declared import SPECIAL
 from subtensor_conformance.expectation import Outcome, expected, read
+from subtensor_conformance.keeping import Kept
 from subtensor_conformance.result import Result, encode
-from subtensor_conformance.stress import interrupted, together
+from subtensor_conformance.stress import crowded, interrupted, together
 from subtensor_conformance.witness import Failure, Witness, witnessed
 
 
@@ -115,7 +118,28 @@ def _second(case: Case, names: Mapping[str, Any], backend: str) -> Any:
     """The second function of a case, over the variables of the first."""
     updates = [(names[name], read(source, names)) for name, source in case.then]
     inputs = [names[g.name] for g in case.inputs]
-    return subtensor.function(inputs, [], updates=updates, backend=backend, on_unused_input="ignore")
+    if not case.elsewhere:
+        return subtensor.function(inputs, [], updates=updates, backend=backend, on_unused_input="ignore")
+    registered = plugins.register(_Elsewhere())
+    try:
+        return subtensor.function(inputs, [], updates=updates, backend=ELSEWHERE, on_unused_input="ignore")
+    finally:
+        plugins.unregister(registered)
+
+
+ELSEWHERE = "elsewhere"
+"""The other backend of a case that needs two."""
+
+
+class _Elsewhere:
+    """NumPy by another name: a variable moves to it, and stays the array that it is."""
+
+    @hookimpl
+    def subtensor_backend(self) -> Any:
+        good = plugins.get_backend("numpy")
+        other: Any = copy.copy(good.backend if isinstance(good, Witness) else good)
+        other.name = ELSEWHERE
+        return other
 
 
 # --- running
@@ -137,12 +161,19 @@ def _run(case: Case, backend: str, witness: Witness, bound: Bound, observed: lis
         wanted = sorted(set(results[0][1]) - {g.name for g in case.shared})
         raise Failure("state", f"the optimizer's state has other names: {sorted(own)}", repr(wanted), repr(sorted(own)))
     other = _second(case, names, backend) if case.then else None
+    kept = Kept(witness.backend, shared) if case.kept else None
+    used: list[Array] = []
     error, saved = 0.0, dict[str, Array]()
     for number, call in enumerate(case.calls):
         before = witness.ran
         if (case.resume or case.interrupted) and number == len(case.calls) - 1:
             saved = {name: s.get_value() for name, s in shared.items()}
-        error = max(error, _one_call(case, call, number, run, shared, due, bound, observed))
+        for name, v in call.sets:
+            shared[name].set_value(to_array(v))
+        used = _laid(call, used if number % 2 else [])
+        error = max(error, _one_call(case, call, number, run, used, shared, due, bound, observed))
+        if kept is not None:
+            kept.check(f"call {number}: ")
         if witness.ran == before and not _before_the_backend(call):
             raise Failure("dispatch", f"call {number} returned without running what {backend!r} compiled")
         if other is not None and call.raises is None:
@@ -157,6 +188,8 @@ def _run(case: Case, backend: str, witness: Witness, bound: Bound, observed: lis
         interrupted(run, witness, [to_array(v) for v in case.calls[-1].arguments], shared, saved)
     if case.together:
         together(run, witness, [[to_array(v) for v in call.arguments] for call in case.calls])
+    if case.crowd:
+        crowded(lambda: build(case, backend), witness, [[to_array(v) for v in call.arguments] for call in case.calls])
     if case.flush:
         before = witness.ran
         names["step"].flush(backend)
@@ -189,6 +222,16 @@ def _resumed(case: Case, backend: str, run: Any, shared: Mapping[str, Any], save
                 )  # fmt: skip
 
 
+def _laid(call: Call, used: Sequence[Array]) -> list[Array]:
+    """The arguments of a call: new arrays, or those of the call before with other values in them, where they fit."""
+    arguments = [to_array(v) for v in call.arguments]
+    for k, (new, old) in enumerate(zip(arguments, used, strict=False)):
+        if old.shape == new.shape and old.dtype == new.dtype:
+            old[...] = new
+            arguments[k] = old
+    return arguments
+
+
 def _before_the_backend(call: Call) -> bool:
     """Whether the frontend itself refuses the arguments."""
     return call.raises is not None and call.raises[0] in ("DTypeError", "CallError", "ShapeError")
@@ -199,15 +242,13 @@ def _one_call(
     call: Call,
     number: int,
     run: Any,
+    arguments: list[Array],
     shared: Mapping[str, Any],
     due: Iterator[Outcome],
     bound: Bound,
     observed: list[Any],
 ) -> float:
     where = f"call {number}: " if len(case.calls) > 1 else ""
-    for name, v in call.sets:
-        shared[name].set_value(to_array(v))
-    arguments = [to_array(v) for v in call.arguments]
     kept = [a.copy() for a in arguments]
     old = {name: s.get_value() for name, s in shared.items()}
     if call.raises is not None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from subtensor_conformance import oracle
+from subtensor_conformance.at_work import ask_the_oracle
 from subtensor_conformance.case import Call, Case, Value
 from subtensor_conformance.compare import Array, to_array
 from subtensor_conformance.oracle import nodes, subset
@@ -23,6 +24,7 @@ class Expectation:
     """The oracle's side of a case: outputs and new state, from arguments and old state."""
 
     def __init__(self, case: Case) -> None:
+        ask_the_oracle()
         self.case = case
         names: dict[str, Any] = {"st": oracle.st}
         names.update((g.name, oracle.Leaf(g.name)) for g in (*case.inputs, *case.shared))
@@ -76,12 +78,17 @@ class Expectation:
 Outcome = tuple[list[Array], dict[str, Array], dict[str, Array]]
 
 
-@lru_cache(maxsize=8192)
 def expected(case: Case) -> tuple[Outcome, ...]:
     """For each call that is to succeed: the outputs, and the state after and before it. Kept, for the next backend.
 
     One more, without outputs, after each for a case with a second function, and at the end for one that is flushed.
     """
+    ask_the_oracle()
+    return _expected(case)
+
+
+@lru_cache(maxsize=8192)
+def _expected(case: Case) -> tuple[Outcome, ...]:
     try:
         expectation = Expectation(case)
         results: list[Outcome] = []

@@ -107,9 +107,10 @@ def script(case: Case, backend: str) -> str:
     if case.step:
         body.append("own = {s.name: s for s in step.state}")
     if case.then:
+        other = "'numpy'" if case.elsewhere else "BACKEND"
         then = ", ".join(f"({name}, {source})" for name, source in case.then)
         body.append(
-            f"second = st.function([{inputs}], [], updates=[{then}], backend=BACKEND, on_unused_input='ignore')"
+            f"second = st.function([{inputs}], [], updates=[{then}], backend={other}, on_unused_input='ignore')"
         )
     if case.raises is not None:
         lines += ["\ndef build():", *(f"    {line}" for line in body), "\n"]

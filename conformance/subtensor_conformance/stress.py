@@ -15,6 +15,7 @@ from subtensor_conformance.interrupts import Interrupt, function_of, prove, seen
 from subtensor_conformance.witness import Failure, Witness
 
 THREADS, ROUNDS = 4, 100
+CROWD, CROWD_ROUNDS = 3, 20
 NEAREST, SPREAD = 600, 200
 """How many of the last moments of a call are tried one by one, and about how many of those before."""
 REACHED = 0.9
@@ -48,6 +49,45 @@ def together(run: Any, witness: Witness, calls: Sequence[Sequence[Array]]) -> No
     sys.setswitchinterval(1e-6)
     try:
         threads = [threading.Thread(target=work, args=(n,)) for n in range(THREADS)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        sys.setswitchinterval(interval)
+        witness.listens = True
+    if wrong:
+        raise wrong[0]
+
+
+def crowded(build: Callable[[], tuple[Any, Any]], witness: Witness, calls: Sequence[Sequence[Array]]) -> None:
+    """Make calls again and again, in three threads, each with a function of its own, built anew; each must give what it
+    gives alone.
+    """
+    run, _ = build()
+    due = [[o.tobytes() for o in run(*arguments)] for _ in range(CROWD_ROUNDS) for arguments in calls]
+    wrong: list[Failure] = []
+    functions = [build()[0] for _ in range(CROWD)]
+    start = threading.Barrier(CROWD)
+
+    def work(run: Any) -> None:
+        start.wait()
+        for k, wanted in enumerate(due):
+            try:
+                got = run(*calls[k % len(calls)])
+            except Exception as error:  # noqa: BLE001  # whatever a backend raises is its failure
+                wrong.append(Failure("threads", f"call {k} fails beside others: {type(error).__name__}: {error}"))
+                return
+            if [o.tobytes() for o in got] != wanted:
+                message = f"call {k} gives something else while other functions are called in other threads"
+                wrong.append(Failure("threads", message, got=repr(got)))
+                return
+
+    interval = sys.getswitchinterval()
+    witness.listens = False
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(f,)) for f in functions]
         for t in threads:
             t.start()
         for t in threads:

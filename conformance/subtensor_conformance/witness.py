@@ -12,6 +12,7 @@ import numpy as np
 
 from subtensor import plugins
 from subtensor.errors import Unsupported
+from subtensor_conformance.at_work import at_work, guarded
 
 NOISE = (Warning, UserWarning)
 """Warnings of a category of the backend's own are its business; these, and NumPy's about numbers, are not."""
@@ -45,14 +46,14 @@ class Witness:
 
     def compile(self, program: Any, **options: Any) -> Any:
         self.compiled += 1
-        with self._listening():
+        with self._listening(), at_work(self.backend, self._note):
             executable = self.backend.compile(program, **options)
         self.executable = executable
 
         def run(inputs: Any, cells: Any) -> Any:
             self.ran += 1
             try:
-                with self._listening():
+                with self._listening(), at_work(self.backend, self._note):
                     outputs = executable(inputs, cells)
             except Unsupported as refusal:
                 self._note("declaration", f"refused when it was called, not by compile: {refusal}")
@@ -100,12 +101,14 @@ def witnessed(name: str) -> Iterator[Witness]:
     """The backend of a name, watched for the length of a ``with`` block."""
     original = plugins.get_backend
     witness = Witness(original(name))
+    guard = guarded(witness.backend)
 
     def get_backend(wanted: str) -> Any:
         return witness if wanted == name else original(wanted)
 
-    plugins.get_backend = get_backend  # type: ignore[assignment]  # the witness stands for a backend
-    try:
-        yield witness
-    finally:
-        plugins.get_backend = original
+    with guard:
+        plugins.get_backend = get_backend  # type: ignore[assignment]  # the witness stands for a backend
+        try:
+            yield witness
+        finally:
+            plugins.get_backend = original

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from subtensor_conformance.outside import outside
 from subtensor_conformance.report import Run
 from subtensor_conformance.result import Result
 
@@ -99,6 +100,9 @@ def execute(
     run.about = parts[0].about
     run.fault = next((p.fault for p in parts if p.fault), "")
     run.declarations += dict.fromkeys(d for p in parts for d in p.declarations)
+    if not run.fault:
+        for failure in outside(run):
+            seen(failure)
 
 
 def _serve(run: Run, ids: Sequence[str], limit: float, seen: Callable[[Result], None]) -> None:

@@ -62,9 +62,11 @@ class MappedBackend(NumpyBackend):
         def twice(inputs, cells):
             mine = [cells[n] for n in fixed if n in updated]
             for cell in mine:
-                if cell.keeper is not files:
+                if cell.keeper is None or (cell.keeper is not files and isinstance(cell.keeper, Files)):
                     files.map(cell)
             rest = [cells[n] for n in updated if n not in fixed]
+            if any(cell.keeper is not None and not isinstance(cell.keeper, Files) for cell in mine):
+                return run(inputs, cells)  # somebody else keeps them
             if rest or not mine or any(cell.keeper is None for cell in mine):
                 return run(inputs, cells)
             before = {cell.number: cell.data.copy() for cell in mine}

@@ -128,6 +128,7 @@ def test_a_backend_that_is_not_invoked_fails(monkeypatch):
     monkeypatch.setattr(sys.modules["subtensor.function"], "plugins", type("Host", (), {
         "get_backend": staticmethod(lambda name: good), "rewrites": staticmethod(plugins.rewrites),
         "lowerings": staticmethod(plugins.lowerings), "load_extensions": staticmethod(plugins.load_extensions),
+        "lowering_owners": staticmethod(plugins.lowering_owners),
     }))  # fmt: skip
     result = check(case, "numpy")
     assert (result.state, result.kind) == ("fail", "dispatch")

@@ -31,8 +31,10 @@ from subtensor_conformance.cases import (
     shapes,
     sizes,
     sorting,
+    stale,
     transactions,
     updates,
+    ways,
     windows,
 )
 
@@ -75,7 +77,7 @@ def corpus() -> tuple[Case, ...]:
     """All cases in order of area. Raises ValueError for an id that is used twice."""
     found: dict[str, Case] = {}
     for area, (_, _, make) in AREAS.items():
-        for case in chain(make(), edges.cases(area), sizes.cases(area)):
+        for case in chain(make(), edges.cases(area), sizes.cases(area), stale.cases(area), ways.cases(area)):
             if case.id in found or case.area != area:
                 raise ValueError(f"case {case.id!r} of area {area!r}: the id is taken, or names another area")
             found[case.id] = case

@@ -11,7 +11,7 @@ IDS = value("int64", [3, 1, 3, -2])
 TABLE = state("t", array("float64", (5, 2), 1))
 ONCE_DIFFERENT, TWICE_DIFFERENT = 1e-11, 1e-8
 """What differences, and differences of differences, leave undecided."""
-QUICK = {"hessian-product", "newton"}
+QUICK = {"hessian-product", "gradient", "gauss-newton-product", "subsets", "pairs", "newton"}
 PUSHED = (
     ("s", "st.curvature.row_space(cost, [r])"),
     ("hp", "s.hessian_vector_product([p])[0]"),

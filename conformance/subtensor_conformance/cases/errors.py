@@ -24,7 +24,7 @@ def _bounds(
             inputs=(given("x", x), *(given(n, v) for n, v in ids.items())),
             outputs=(spelled,),
             calls=(Call((x, *ids.values()), raises=("BoundsError", text)),),
-            tags=("out of bounds",),
+            tags=("out of bounds", "edges") if "of-none" in name else ("out of bounds",),
             quick=op == ("get", "set", "inc", "grad")[len(name) % 4] or name == "high",
         )
 

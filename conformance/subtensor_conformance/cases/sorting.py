@@ -58,7 +58,7 @@ def _long_signed_zeros() -> Iterator[Case]:
                 outputs=(f"st.sort(x, axis={axis})",),
                 calls=(Call((v,)),),
                 capability="float16" if dtype == "float16" else None,
-                tags=("signed zeros",),
+                tags=("signed zeros", "edges"),
                 quick=len(shape) == 1,
             )
 

@@ -45,6 +45,7 @@ class Altered:
         self.around = around
         self.compiling = compiling
         self.bounds: dict[str, float] = {}
+        self.conformance_delegates = frozenset({good.name})
 
     @property
     def conformance_bounds(self) -> dict[str, float]:

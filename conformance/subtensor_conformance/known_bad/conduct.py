@@ -99,6 +99,8 @@ def _ignores_errors(execute: Executable, program: Program, make: Make) -> Execut
 
 
 class _Held:
+    keeper = None
+
     def __init__(self, data: Any) -> None:
         self.data = data
 

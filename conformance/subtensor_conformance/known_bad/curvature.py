@@ -47,7 +47,7 @@ def _squares_of_sums(good: Any, space: RowSpace) -> list[Variable]:
 
 
 def _wrong(name: str, fault: str, patch: Any, kinds: str = "value", tags: str = "") -> None:
-    known_bad(name, fault, "curvature", kinds, same, tags, patch=patch, profile="full")
+    known_bad(name, fault, "curvature", kinds, same, tags, patch=patch)
 
 
 _wrong("curvature-by-occurrence", "takes each occurrence of a row for a row of its own", instead(Runs, "once", _each_occurrence), "shape|error|value", "duplicates")  # fmt: skip

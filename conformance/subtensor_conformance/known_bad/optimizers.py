@@ -159,7 +159,7 @@ _A = "optimizers"
 
 
 def wrong_optimizer(name: str, fault: str, patch: Any, kinds: str = "state", tags: str = "", make: Any = same) -> None:
-    known_bad(name, fault, _A, kinds, make, tags, patch=patch, profile="full")
+    known_bad(name, fault, _A, kinds, make, tags, patch=patch)
 
 
 wrong_optimizer("gradients-of-rows-last", "keeps the last gradient of a repeated row", instead(RowPlace, "take_gradient", _last_only), tags="duplicates")  # fmt: skip
@@ -177,6 +177,6 @@ wrong_optimizer("nesterov-not-ahead", "takes plain momentum for Nesterov's", ins
 wrong_optimizer("velocity-forgotten", "does not keep the velocity", instead(RowPlace, "written", _state_lost))
 wrong_optimizer("decay-in-gradient", "adds decay to the gradient, as L2 regularisation does", instead(ASSEMBLY, "step", _in_the_gradient), tags="decay")  # fmt: skip
 wrong_optimizer("clip-by-row-not-all", "bounds the norm of each row where that of all is meant", instead(ASSEMBLY, "clip", _clipped_by_row), tags="clip")  # fmt: skip
-known_bad("row-numbers-not-wrapped", "takes a row and its negative number for two rows", _A, "state", lower(row_numbers=_unwrapped), "negative", profile="full")  # fmt: skip
-known_bad("run-sums-first-only", "takes the first of equal ids for their sum", _A, "state", lower(run_sums=_first_of_run), "duplicates", profile="full")  # fmt: skip
-known_bad("row-numbers-spread-by-column", "gives a number by row to columns", _A, "state|error", lower(spread_rows=lambda r, like: np.resize(r, like.shape)), profile="full")  # fmt: skip
+known_bad("row-numbers-not-wrapped", "takes a row and its negative number for two rows", _A, "state", lower(row_numbers=_unwrapped), "negative")  # fmt: skip
+known_bad("run-sums-first-only", "takes the first of equal ids for their sum", _A, "state", lower(run_sums=_first_of_run), "duplicates")  # fmt: skip
+known_bad("row-numbers-spread-by-column", "gives a number by row to columns", _A, "state|error", lower(spread_rows=lambda r, like: np.resize(r, like.shape)))  # fmt: skip

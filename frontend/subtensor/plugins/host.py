@@ -127,6 +127,11 @@ class PluginHost:
             by_hand = [plugin.source for plugin in self._backends.values() if plugin.source.group == IN_PROCESS]
             return PluginTable(self._info(BackendInfo, source, sources) for source in [*sources, *by_hand])
 
+    def loaded_backends(self) -> list[Backend]:
+        """Give the backends that are loaded, and load none."""
+        with self._lock:
+            return [plugin.backend for plugin in self._backends.values() if plugin.backend is not None]
+
     def extensions(self) -> PluginTable[PluginInfo]:
         """List the plugins that bring no backend, in the same way."""
         with self._lock:
@@ -306,6 +311,11 @@ def backends(*, load: bool = False) -> list[BackendInfo]:
     load: whether to import each, so as to find out which of them work. Never raises for a broken plugin.
     """
     return _HOST.backends(load=load)
+
+
+def loaded_backends() -> list[Backend]:
+    """Give the backends that this process has loaded so far."""
+    return _HOST.loaded_backends()
 
 
 def extensions() -> list[PluginInfo]:
