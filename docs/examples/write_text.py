@@ -220,7 +220,7 @@ def arguments() -> argparse.Namespace:
     option("--clip", type=float, default=5.0, help="the longest gradient, over all parameters (default: %(default)s)")
     option("--min-count", type=positive, default=4, help="words seen less often are one (default: %(default)s)")
     option("--begin", action="append", metavar="WORDS", help="what to go on from; may be given again")
-    option("--temperature", type=float, default=0.8, help="below 1: the likely, above: the rare (default: %(default)s)")
+    option("--temperature", type=float, default=0.7, help="below 1: the likely, above: the rare (default: %(default)s)")
     option("--seed", type=int, default=0, help="of all that is drawn at random (default: %(default)s)")
     option("--output", type=Path, default=Path("build/write_text"), metavar="DIR", help="(default: %(default)s)")
     args = parser.parse_args()
