@@ -220,6 +220,27 @@ def test_functions_take_all_that_they_took(tmp_path):
     assert answers(tmp_path, source) == ["float32", "3.0", "2.0", "f"]
 
 
+@pytest.mark.parametrize("backend", ["numpy", "numba", "jax"])
+def test_print_shows_values_as_functions_run(tmp_path, backend):
+    source = """
+        import theano
+        import theano.tensor as T
+        from theano.printing import Print
+
+        x = T.dvector("x")
+        seen = Print("x is", attrs=("__str__", "shape"))(x)
+        f = theano.function([x], [seen.sum(), T.grad((seen ** 2).sum(), x)])
+        total, g = f([1.0, 2.0])
+        assert total == 3 and g.tolist() == [2, 4]
+        steps, _ = theano.scan(lambda e, s: Print("state")(s + e), x, T.constant(0.0))
+        assert theano.function([x], steps[-1])([1.0, 2.0]) == 3
+    """
+    done = run(tmp_path, source, options=["--backend", backend])
+    assert done.returncode == 0, done.stderr
+    lines = ["x is __str__ = [1. 2.]", "x is shape = (2,)", "state __str__ = 1.0", "state __str__ = 3.0"]
+    assert done.stdout.splitlines() == ([] if backend == "jax" else lines)
+
+
 def test_models_are_pickled_whole(tmp_path):
     shown = answers(
         tmp_path,

@@ -13,6 +13,7 @@ from subtensor.theano.missing import remedy
 from subtensor.theano.names import MODULES, Place
 from subtensor.theano.old import spell_as_of_old
 from subtensor.theano.pickles import pickle_whole
+from subtensor.theano.printing import print_while_running
 
 ROOTS = ("theano", "aesara", "pytensor")
 """The libraries whose names are answered to; they have one table, for most of their modules are the same."""
@@ -117,3 +118,4 @@ def install() -> None:
     sys.meta_path.insert(0, _finder)
     spell_as_of_old()
     pickle_whole()
+    print_while_running()

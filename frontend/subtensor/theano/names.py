@@ -14,6 +14,7 @@ import subtensor as st
 import subtensor.tensor as T
 from subtensor.theano import convolution, old
 from subtensor.theano.flags import Flags
+from subtensor.theano.printing import Print
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ _gradient = {
     "pushforward": st.Rop,
     "pullback": st.Lop,
 }  # fmt: skip
-_printing = {"Print": old.Print, "debugprint": st.dprint, "min_informative_str": str, "pp": old.pp, "pprint": old.pp}
+_printing = {"Print": Print, "debugprint": st.dprint, "min_informative_str": str, "pp": old.pp, "pprint": old.pp}
 _graph = {
     **_types,
     "ancestors": old.ancestors,
@@ -104,7 +105,7 @@ MODULES: dict[str, Place] = {
             **_types,
             **_compile,
             "OrderedUpdates": old.OrderedUpdates,
-            "Print": old.Print,
+            "Print": Print,
             "clone": old.clone,
             "config": _config,
             "dot": st.dot,

@@ -201,16 +201,6 @@ class OrderedUpdates(OrderedDict[Any, Any]):
         return joined
 
 
-class Print:
-    """``Print(message)(x)`` is x: nothing is printed while a function runs; look with ``fn.explain()`` or outputs."""
-
-    def __init__(self, message: str = "", attrs: Sequence[str] = ("__str__",), **_: Any) -> None:
-        self.message, self.attrs = message, attrs
-
-    def __call__(self, x: Any) -> Variable:
-        return st.as_tensor(x)
-
-
 def pp(node: Any, *_: Any, **__: Any) -> str:
     """An expression on one line."""
     return st.as_tensor(node).label

@@ -1,0 +1,1 @@
+"""What docs/examples/write_text.py reads, compares with and draws."""
