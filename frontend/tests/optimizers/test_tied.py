@@ -11,7 +11,7 @@ IDS, NEXT = np.array([1, 4, 1]), np.array([2, 4, 0])
 
 
 def by_hand():
-    """Gradients of the mean cross-entropy of softmax(E[ids] @ E.T) by loops: of what is looked up, and of the matrix."""
+    """Gradients of the mean cross-entropy of softmax(E[ids] @ E.T), by loops: of the rows and of the matrix."""
     looked, matrix = np.zeros((V, D)), np.zeros((V, D))
     for i, n in zip(IDS, NEXT, strict=True):
         scores = E0 @ E0[i]
