@@ -90,9 +90,8 @@ def load(
 ) -> None:
     """Give shared variables the values that ``save`` wrote; all of them, or, if anything is wrong with the file, none.
 
-    path: a safetensors file, the index of one in parts, one of NumPy's (``.npz``, or ``.npy`` for one variable, whatever
-    its name), or a ``Store``. variables: as in ``save``. Names, dtypes and shapes must be those of the file, except
-    for:
+    path: a safetensors file, the index of one in parts, one of NumPy's (``.npz``, or ``.npy`` for one variable, of any
+    name), or a ``Store``. variables: as in ``save``. Names, dtypes and shapes must be those of the file, except for:
 
     only: names of the variables to load; the others, and other names in the file, are passed over.
     rows: a slice, of step 1, of the tables' first axis: these rows are read, into the same rows of the variables, which

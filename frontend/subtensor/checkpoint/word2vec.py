@@ -15,9 +15,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from subtensor.checkpoint.files import replacing
 from subtensor.checkpoint.loading import fill_from
 from subtensor.checkpoint.safetensors import printable, write_all
-from subtensor.checkpoint.files import replacing
 from subtensor.errors import CheckpointError, ShapeError
 from subtensor.graph.cells import Cell
 from subtensor.graph.nodes import Array
