@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from subtensor.graph.types import as_dtype
 from subtensor_conformance.case import Case, Value
 from subtensor_conformance.oracle.sequences import Overlay, Pattern
 
@@ -57,7 +58,7 @@ class Bound:
 def to_array(v: Value) -> Array:
     """A value of a case as a NumPy array."""
     with np.errstate(over="ignore"):
-        return _elements(v.data, v.dtype).reshape(v.shape)
+        return _elements(v.data, as_dtype(v.dtype)).reshape(v.shape)
 
 
 def _elements(data: Any, dtype: str) -> Array:

@@ -93,7 +93,7 @@ scan_module = _SimpleNamespace(
 
 if TYPE_CHECKING:
     from subtensor import curvature, optimizers, random
-    from subtensor.checkpoint import load, save
+    from subtensor.checkpoint import load, load_word2vec, save, save_word2vec
     from subtensor.random import MRG_RandomStreams, RandomStream, RandomStreams
     from subtensor.store import Store
 
@@ -101,7 +101,7 @@ __version__: str
 
 _ON_USE = {
     **{name: name for name in ("curvature", "optimizers", "random")},
-    **dict.fromkeys(("load", "save"), "checkpoint"),
+    **dict.fromkeys(("load", "load_word2vec", "save", "save_word2vec"), "checkpoint"),
     **dict.fromkeys(("MRG_RandomStreams", "RandomStream", "RandomStreams"), "random"),
     "Store": "store",
 }
@@ -185,11 +185,13 @@ __all__ = [  # noqa: PLE0604  # names made from tables are strings too
     "hookimpl",
     "jacobian",
     "load",
+    "load_word2vec",
     "optimizers",
     "plugins",
     "ragged",
     "random",
     "save",
+    "save_word2vec",
     "scan_module",
     "shared",
     "tensor",

@@ -12,6 +12,7 @@ from itertools import chain
 
 from subtensor_conformance.case import Case
 from subtensor_conformance.cases import (
+    bags,
     creation,
     curvature,
     dtypes,
@@ -60,6 +61,7 @@ AREAS: dict[str, tuple[str, str, Callable[[], Iterable[Case]]]] = {
         "first order, with respect to tables, subsets and written values",
         gradients.cases,
     ),
+    "bags": ("subset gradients", "bags of rows, and their gradients", bags.cases),
     "second": ("subset gradients", "second order, forward mode, Jacobians", second_order.cases),
     "update": ("update rules", "simultaneous updates, rows in every spelling, chains", updates.cases),
     "transaction": ("update rules", "all or nothing, after each kind of failure", transactions.cases),

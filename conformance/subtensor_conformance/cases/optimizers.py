@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from subtensor_conformance.case import Call, Case, Value, array, state, value
-from subtensor_conformance.cases import step_options, training
+from subtensor_conformance.cases import step_options, tables, training
 from subtensor_conformance.cases.step_case import IDS, NONE, OTHER, TURNED, step_case, steps, targets
 
 RULES = (
@@ -45,6 +45,7 @@ def cases() -> Iterator[Case]:
     yield from _orders()
     yield from training.cases()
     yield from step_options.cases()
+    yield from tables.cases()
 
 
 def _edges(rule: str, options: str) -> Case:

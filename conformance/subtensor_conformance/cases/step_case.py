@@ -89,7 +89,8 @@ def step_case(
     these belong to, where they are not `params`. lets: names for expressions of the shared variables and of the inputs
     `names`, of which the calls give the values. exact: whether all sums are exact, in any order.
     """
-    source = f"st.optimizers.{rule}({{}}, {{}}, {rate or RATE}{options})"
+    plain = options.replace("{", "{{").replace("}", "}}")
+    source = f"st.optimizers.{rule}({{}}, {{}}, {rate or RATE}{plain})"
     step = source.format(cost, params)
     ulps, addends, absolute = (0, 1, 0) if exact else BOUNDS[dtype]
     ids = [v for c in calls for v in c.arguments if v.dtype == "int64"]

@@ -6,6 +6,7 @@ Gradients are finite differences.
 """
 
 from subtensor_conformance.oracle import (
+    bags,
     calculus,
     creation,
     curvature,
@@ -30,6 +31,7 @@ __all__ = [
     "Leaf",
     "Node",
     "OutOfBounds",
+    "bags",
     "calculus",
     "constant",
     "creation",

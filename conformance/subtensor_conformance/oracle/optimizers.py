@@ -31,6 +31,7 @@ class Step:
     leaves: dict[str, Leaf] = field(default_factory=dict)
     first: dict[str, Callable[[Mapping[str, Array]], Array]] = field(default_factory=dict)
     read: Callable[[Any], Any] = as_node
+    averaged: Callable[[Any], Any] = as_node
 
 
 @dataclass
@@ -56,7 +57,8 @@ class _Place:
 
 class _Optimizer:
     def __init__(self, name: str, given: Any, params: Any, rate: Any, options: dict[str, Any]) -> None:
-        self.name, self.rule = name, RULES[name]
+        self.name = name
+        self.rule = RULES["adagrad with momentum" if name == "adagrad" and options.get("momentum") else name]
         self.rate: Any = self.rule.rate if rate is None else rate
         constants = {k: options.pop(k) for k in list(options) if k in self.rule.constants}
         self.constants: Constants = {**self.rule.constants, **constants}
@@ -65,6 +67,9 @@ class _Optimizer:
         self.untouched: str = options.pop("untouched", "freeze")
         self.own_count = self.untouched == "freeze" and options.pop("step_count", None) != "global"
         self.clips = {k: options.pop(k, 0.0) for k in ("clip_value", "clip_row_norm", "clip_global_norm")}
+        self.constraint: dict[Leaf, Callable[[Numbers], Numbers]] = options.pop("constraint", {})
+        self.padding: dict[Leaf, Any] = options.pop("padding", {})
+        self.average: float | None = options.pop("average", None)
         assert not options, options
         self.lags = self.untouched == "catch_up" and not (self.rule.still and not self.decay)
         self.places: dict[Leaf, _Place] = {}
@@ -83,7 +88,13 @@ class _Optimizer:
 
     def made(self) -> Step:
         waiting = self.lags and any(p.subsets for p in self.places.values())
-        counts_all = waiting or (callable(self.rate) and not isinstance(self.rate, Node))
+        if self.average is not None:
+            for p in self.places.values():
+                self._state(f"{p.table.name}.{self.name}.average", self._first(p, "average"))
+                if p.subsets and self.untouched != "dense":
+                    self._state(f"{p.table.name}.{self.name}.averaged", self._first(p, "last"))
+            self.step.averaged = self._averaged
+        counts_all = self.average is not None or waiting or (callable(self.rate) and not isinstance(self.rate, Node))
         for p in self.places.values():
             name = p.table.name
             for slot in self.rule.slots:
@@ -111,6 +122,48 @@ class _Optimizer:
     def _variables(self) -> list[Node]:
         return [*self.places, *self.step.leaves.values()]
 
+    def _averaged(self, expression: Any) -> Node:
+        variables = self._variables()
+
+        def rule(context: Context) -> Array:
+            value = {v: context.value(v) for v in variables}
+            tables: dict[Node, Array] = {}
+            for t, p in self.places.items():
+                old, means = self._means(p, value)
+                tables[t] = make(old.dtype, old.shape, means)
+            return Context({**context.given, **tables}).value(expression)
+
+        return apply(looking_inside(rule), [as_node(expression), *variables], ("averaged", id(self)))
+
+    def _means(self, p: _Place, value: Mapping[Node, Array]) -> tuple[Array, list[float]]:
+        """The averages of a table with all steps until now, in which rows stayed as they are."""
+        state = {name: value[leaf] for name, leaf in self.step.leaves.items()}
+        table, name = value[p.table], f"{p.table.name}.{self.name}"
+        means = [float(v) for v in state[f"{name}.average"].data]
+        done = state.get(f"{name}.averaged")
+        if done is not None and self.average is not None:
+            long = p.rows(table.shape, self.name)[1]
+            for k, w in enumerate(table.data):
+                for _ in range(self._steps(state) - int(done.data[k // long])):
+                    means[k] = self.average * means[k] + (1 - self.average) * float(w)
+        return table, means
+
+    def _mean_step(self, p: _Place, value: Mapping[Node, Array], new: Array, rows: Any) -> dict[str, Array]:
+        assert self.average is not None
+        table, means = self._means(p, value)
+        name, long = f"{p.table.name}.{self.name}", p.rows(table.shape, self.name)[1]
+        state = {n: value[leaf] for n, leaf in self.step.leaves.items()}
+        kept, done = state[f"{name}.average"], state.get(f"{name}.averaged")
+        data = [float(v) for v in kept.data]
+        for r in rows:
+            for k in range(r * long, (r + 1) * long):
+                data[k] = self.average * means[k] + (1 - self.average) * float(new.data[k])
+        made = {f"{name}.average": make(kept.dtype, kept.shape, data)}
+        if done is not None:
+            now = [self._steps(state) + 1 if r in rows else n for r, n in enumerate(done.data)]
+            made[f"{name}.averaged"] = make("int64", done.shape, now)
+        return made
+
     def _read(self, expression: Any) -> Node:
         variables = self._variables()
 
@@ -129,16 +182,19 @@ class _Optimizer:
         def first(tables: Mapping[str, Array]) -> Array:
             table = tables[p.table.name]
             whole = slot in ("count", "last")
+            dtype = "float32" if table.dtype in ("float16", "bfloat16") else table.dtype
             if whole or slot in self.rule.by_row:
                 lead = p.lead if p.lead is not None else int(len(table.shape) > 1)
                 shape = table.shape[:lead]
-                return make("int64" if whole else table.dtype, shape, [0] * size(shape))
-            return make(table.dtype, table.shape, [self._start(slot, float(w)) for w in table.data])
+                return make("int64" if whole else dtype, shape, [0] * size(shape))
+            return make(dtype, table.shape, [self._start(slot, float(w)) for w in table.data])
 
         return first
 
     def _start(self, slot: str, w: float) -> float:
         """FTRL begins with the z from which w follows."""
+        if slot in ("start", "average"):
+            return w
         if slot == "z":
             c = self.constants
             return -w * (c["beta"] / float(self.rate) + c["l2"]) - (math.copysign(c["l1"], w) if w else 0.0)
@@ -166,6 +222,9 @@ class _Optimizer:
     def _stepped(self, value: Mapping[Node, Array]) -> dict[str, Array]:
         state = {name: value[leaf] for name, leaf in self.step.leaves.items()}
         gradients = {table: self._gradient(p, value) for table, p in self.places.items()}
+        for table, rows in self._held(value).items():
+            for r in rows & set(gradients[table]):
+                gradients[table][r] = [0.0] * len(gradients[table][r])
         self._clip(gradients)
         new = dict(state)
         steps = self._steps(state)
@@ -174,10 +233,25 @@ class _Optimizer:
         else:
             rate = self.rate(float(steps)) if callable(self.rate) else self.rate
         for table, p in self.places.items():
-            new |= self._rows(p, value[table], gradients[table], state, steps, rate)
+            held = self._held(value).get(table, set())
+            taken = {r: g for r, g in gradients[table].items() if r not in held}
+            new |= self._rows(p, value[table], taken, state, steps, rate)
+            if self.average is not None:
+                new |= self._mean_step(p, value, new[table.name], gradients[table])
         if f"{self.name}.steps" in new:
             new[f"{self.name}.steps"] = Array("int64", (), (steps + 1,))
         return new
+
+    def _held(self, value: Mapping[Node, Array]) -> dict[Leaf, set[int]]:
+        """The rows that are padding, by table."""
+        found = {}
+        for table, given in self.padding.items():
+            n = value[table].shape[0]
+            if isinstance(given, slice):
+                found[table] = set(range(*given.indices(n)))
+            else:
+                found[table] = {r % n for r in ([given] if isinstance(given, int) else given)}
+        return found
 
     def _steps(self, state: Mapping[str, Array]) -> int:
         return int(state[f"{self.name}.steps"].item()) if f"{self.name}.steps" in state else 0
@@ -246,6 +320,7 @@ class _Optimizer:
                 counts[r] += 1
             if g is not None:
                 old = self._one(old, g, s, steps + 1 if counts is None else int(counts[r]), rate)
+                old = self.constraint[p.table](old) if p.table in self.constraint else old
             w[r * long : (r + 1) * long] = old
             for slot, n in spans.items():
                 own[slot][r * n : (r + 1) * n] = s[slot]
@@ -261,10 +336,31 @@ class _Optimizer:
         return [a - rate * self.decay * b for a, b in zip(new, w, strict=True)] if self.decay else new
 
 
+class Constraints:
+    """What a case's source calls ``st.optimizers.constraints``: functions of one row."""
+
+    @staticmethod
+    def max_norm(bound: float) -> Callable[[Numbers], Numbers]:
+        return lambda row: [x * bound / math.hypot(*row) for x in row] if math.hypot(*row) > bound else row
+
+    @staticmethod
+    def unit_norm(row: Numbers) -> Numbers:
+        return [x / math.hypot(*row) for x in row] if any(row) else row
+
+    @staticmethod
+    def non_negative(row: Numbers) -> Numbers:
+        return [max(x, 0.0) for x in row]
+
+    @staticmethod
+    def box(low: float, high: float) -> Callable[[Numbers], Numbers]:
+        return lambda row: [min(max(x, low), high) for x in row]
+
+
 class Optimizers:
     """What a case's source calls ``st.optimizers``. Gradients are given, one for each parameter, not a cost."""
 
     schedules = schedules
+    constraints = Constraints
 
     def __getattr__(self, name: str) -> Callable[..., Step]:
         if name not in RULES:

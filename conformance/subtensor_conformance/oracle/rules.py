@@ -121,12 +121,48 @@ def _ftrl(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c:
     ]
 
 
+def _adagrad_momentum(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
+    moved = _adagrad([0.0] * len(w), g, s, t, rate, c)
+    s["velocity"] = [c["momentum"] * u + d for u, d in zip(s["velocity"], moved, strict=True)]
+    return [a + u for a, u in zip(w, s["velocity"], strict=True)]
+
+
+def _rowwise_adam(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
+    s["m"] = _faded(s["m"], g, c["beta1"])
+    s["v"] = _faded(s["v"], [sum(b * b for b in g) / len(g)], c["beta2"])
+    by = math.sqrt(s["v"][0] / (1 - c["beta2"] ** t)) + c["epsilon"]
+    return [a - rate * m / (1 - c["beta1"] ** t) / by for a, m in zip(w, s["m"], strict=True)]
+
+
+def _lion(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
+    way = _faded(s["m"], g, c["beta1"])
+    s["m"] = _faded(s["m"], g, c["beta2"])
+    return [a - (math.copysign(rate, d) if d else 0.0) for a, d in zip(w, way, strict=True)]
+
+
+def _madgrad(w: Numbers, g: Numbers, s: dict[str, Numbers], t: int, rate: float, c: Constants) -> Numbers:
+    weight = rate * math.sqrt(t)
+    s["s"] = [a + weight * b for a, b in zip(s["s"], g, strict=True)]
+    s["v"] = [a + weight * b * b for a, b in zip(s["v"], g, strict=True)]
+    goal = [x - a / (v ** (1 / 3) + c["epsilon"]) for x, a, v in zip(s["start"], s["s"], s["v"], strict=True)]
+    return _faded(w, goal, c["momentum"])
+
+
 _BETAS = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 RULES: dict[str, Rule] = {
     "sgd": Rule(_sgd, (), {}, still=True),
     "momentum": Rule(_momentum, ("velocity",), {"momentum": 0.9}),
     "nesterov": Rule(_nesterov, ("velocity",), {"momentum": 0.9}),
     "adagrad": Rule(_adagrad, ("accumulator",), {"epsilon": 1e-10, "initial_accumulator": 0.0}, 0.01, still=True),
+    "adagrad with momentum": Rule(
+        _adagrad_momentum,
+        ("accumulator", "velocity"),
+        {"epsilon": 1e-10, "initial_accumulator": 0.0, "momentum": 0.0},
+        0.01,
+    ),
+    "rowwise_adam": Rule(_rowwise_adam, ("m", "v"), _BETAS, 1e-3, counted=True, by_row=("v",)),
+    "lion": Rule(_lion, ("m",), {"beta1": 0.9, "beta2": 0.99}, 1e-4),
+    "madgrad": Rule(_madgrad, ("start", "s", "v"), {"momentum": 0.9, "epsilon": 1e-6}, 1e-2, counted=True),
     "rowwise_adagrad": Rule(
         _rowwise_adagrad, ("accumulator",), {"epsilon": 1e-10}, 0.01, still=True, by_row=("accumulator",)
     ),

@@ -109,6 +109,12 @@ def _write(change: Change, target: Node, value: Any) -> Node:
         y = _fitted(cast(y, x.dtype), chosen)
         long = is_long(x.data)
         data: Any = Overlay(x.data) if long else list(x.data)
+        if change is _inc and x.dtype in ("float16", "bfloat16"):  # added up before it is rounded
+            for place, element in zip(chosen.places, y.data, strict=True):
+                data[place] = data[place] + element
+            for place in set(chosen.places):
+                data[place] = into(x.dtype, data[place])
+            return Array(x.dtype, x.shape, data if long else tuple(data))
         for place, element in zip(chosen.places, y.data, strict=True):
             change(data, place, element, x.dtype)
         return Array(x.dtype, x.shape, data if long else tuple(data))

@@ -15,7 +15,7 @@ Shape: TypeAlias = tuple[int, ...]
 
 BITS = {
     "bool": 1, "int8": 8, "int16": 16, "int32": 32, "int64": 64, "uint8": 8, "uint16": 16, "uint32": 32, "uint64": 64,
-    "float16": 16, "float32": 32, "float64": 64,
+    "bfloat16": 16, "float16": 16, "float32": 32, "float64": 64,
 }  # fmt: skip
 _wide = [False]
 
@@ -79,7 +79,7 @@ def wide() -> Iterator[None]:
 
 
 def is_float(dtype: str) -> bool:
-    return dtype.startswith("float")
+    return dtype.startswith("float") or dtype == "bfloat16"
 
 
 def into(dtype: str, value: Number) -> Number:
@@ -97,11 +97,23 @@ def into(dtype: str, value: Number) -> Number:
         return math.copysign(math.inf, value)
     if dtype == "float64" or _wide[0]:
         return exact
+    if dtype == "bfloat16":
+        return _upper_half(exact)
     code = "f" if dtype == "float32" else "e"
     try:
         return float(struct.unpack(code, struct.pack(code, exact))[0])
     except OverflowError:
         return math.copysign(math.inf, exact)
+
+
+def _upper_half(value: float) -> float:
+    """A float32 whose lower 16 bits are 0: the nearest one, of two equally near the even one."""
+    near = float(into("float32", value))
+    if not math.isfinite(near):
+        return near
+    bits = int.from_bytes(struct.pack(">f", near), "big")
+    bits = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16 << 16
+    return float(struct.unpack(">f", bits.to_bytes(4, "big"))[0])
 
 
 def _wrapped(dtype: str, value: int) -> int:
@@ -128,11 +140,13 @@ def promote(a: str, b: str) -> str:
     if a == "bool":
         return b
     if is_float(a) and is_float(b):
+        if {a, b} == {"float16", "bfloat16"}:
+            return "float32"
         return max(a, b, key=BITS.__getitem__)
     if is_float(a) or is_float(b):
         floating, whole = (a, b) if is_float(a) else (b, a)
         needed = {8: 16, 16: 32, 32: 64, 64: 64}[BITS[whole]]
-        return f"float{max(BITS[floating], needed)}"
+        return floating if BITS[floating] >= needed else f"float{needed}"
     if a.startswith("u") == b.startswith("u"):
         return max(a, b, key=BITS.__getitem__)
     signed, unsigned = (b, a) if a.startswith("u") else (a, b)

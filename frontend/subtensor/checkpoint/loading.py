@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
+from subtensor.checkpoint import npz
 from subtensor.checkpoint import safetensors as form
 from subtensor.checkpoint.names import locked, named_variables
 from subtensor.checkpoint.parts import BEGINS, FromParts
@@ -89,8 +90,8 @@ def load(
 ) -> None:
     """Give shared variables the values that ``save`` wrote; all of them, or, if anything is wrong with the file, none.
 
-    path: a safetensors file, the index of one in parts, or a ``Store``. variables: as in ``save``. Names, dtypes and
-    shapes must be those of the file, except for:
+    path: a safetensors file, the index of one in parts, one of NumPy's (``.npz``, or ``.npy`` for one variable, of any
+    name), or a ``Store``. variables: as in ``save``. Names, dtypes and shapes must be those of the file, except for:
 
     only: names of the variables to load; the others, and other names in the file, are passed over.
     rows: a slice, of step 1, of the tables' first axis: these rows are read, into the same rows of the variables, which
@@ -106,7 +107,7 @@ def load(
     named = named_variables(variables)
     others = _Others(named)
     try:
-        with _source(path) as source:
+        with _source(path, named) as source:
             fill_from(source, _chosen(source, named, only), progress, rows, grown, others.go_on)
     except (SubtensorError, OSError) as error:
         others.told_why(error)
@@ -153,13 +154,19 @@ def fill_from(
             _fill(source, jobs, done)
 
 
-def _source(path: Any) -> Any:
+def _source(path: Any, named: Mapping[str, SharedVariable]) -> Any:
     if hasattr(path, "as_source"):
         return path.as_source()
     file = Path(path)
     with file.open("rb") as opened:
-        in_parts = opened.read(len(BEGINS)) == BEGINS
-    return FromParts(file) if in_parts else FromFile(file)
+        if opened.read(len(BEGINS)) == BEGINS:
+            return FromParts(file)
+    kind = npz.form_of(file)
+    if kind is None:
+        return FromFile(file)
+    if kind == npz.NPY and len(named) > 1:
+        raise CheckpointError(f"load: {file} holds one array, for {len(named)} variables; expected one of them")
+    return npz.FromNumpy(file, next(iter(named)) if kind == npz.NPY else None)
 
 
 def _nbytes(source: Source, name: str) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from subtensor.checkpoint import npz
 from subtensor.checkpoint import safetensors as form
 from subtensor.checkpoint.files import replacing
 from subtensor.checkpoint.names import locked, named_variables
@@ -25,7 +26,8 @@ from subtensor.progress import progress as progress_bar
 def save(path: str | os.PathLike[str], variables: Any, *, progress: bool | None = None) -> None:
     """Write the values of shared variables to a safetensors file, in pieces: no copy of a table is made.
 
-    path: of the file; or a ``Store``, whose tables of the same names get the values, as one change.
+    path: of the file, whose ending says its format: ``.npz`` and, for one variable, ``.npy``, NumPy's; else
+    safetensors; or a ``Store``, whose tables of the same names get the values, as one change.
     variables: a shared variable, any number of them, a dict of them by name, the updates that an optimizer gave (the
     variables that it trains and its state), a ``Store``, or a list of these. Names are those in a dict, else the
     variables' own. progress: a bar; None: where it takes more than seconds and a terminal looks on.
@@ -60,7 +62,10 @@ def save(path: str | os.PathLike[str], variables: Any, *, progress: bool | None 
             def pieces(name: str) -> Iterator[Array]:
                 return _bytes_of(named[name].cell, entries[name])
 
-            form.write(file, entries, pieces, shown.update)
+            if target.suffix in (".npy", ".npz"):
+                npz.write(file, target.suffix, entries, pieces, shown.update)
+            else:
+                form.write(file, entries, pieces, shown.update)
 
 
 @dataclass(frozen=True)

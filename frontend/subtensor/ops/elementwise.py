@@ -354,10 +354,13 @@ def _comparison(name: str, op: Op, flip: bool = False) -> Callable[[Any, Any], V
 
 
 def _beyond(op: Op, a: Any, b: Any) -> Variable | None:
-    """``op(a, b)`` where one is a Python integer outside the dtype of the other, an integer; None elsewhere.
+    """``op(a, b)`` where one is a Python integer outside the dtype of the other, an integer, or both are Python's; None
+    elsewhere.
 
     All elements are then on one side: the comparison with that end of the dtype, which they do not pass, says so.
     """
+    if type(a) is int and type(b) is int:
+        return constant({less: a < b, less_equal: a <= b, equal: a == b}[op])
     for value, other, comes_first in ((a, b, True), (b, a, False)):
         if type(value) is not int or is_weak(other):
             continue

@@ -127,6 +127,10 @@ def segment_softmax(x: Any, segment_ids: Any, num_segments: Any) -> Variable:
     return powers / segment_sum(powers, ids, n)[ids]
 
 
+def _flat(x: Variable) -> Variable:
+    return x if x.ndim == 1 else call("reshape", x, (-1,))
+
+
 MODES = ("sum", "mean", "max", "sqrtn")
 
 
@@ -174,11 +178,13 @@ def embedding_bag(
             f"{where}: ids {ids!r} with {', '.join(given) or 'nothing'}; expected a vector of ids and one of offsets=, "
             "lengths= or segments= with num_bags=, or a matrix of ids and perhaps mask="
         )
-    owner, flat = call("reshape", owner, (-1,)), call("reshape", ids, (-1,))
-    rows = table[flat]
+    owner, flat = _flat(owner), _flat(ids)
+    rows = table[ids]  # as it was given: for errors
+    if ids.ndim == 2:
+        rows = call("reshape", rows, [length(flat, 0), *lengths_of(table)[1:]])
     weight = None if weights is None else call("reshape", cast(as_tensor(weights), table.dtype), (-1,))
     if mask is not None:
-        on = call("reshape", as_tensor(mask), (-1,))
+        on = _flat(as_tensor(mask))
         rows = call("where", expand_right(on, rows.ndim), rows, _lowest(table.dtype) if mode == "max" else 0)
         weight = cast(on, table.dtype) if weight is None else call("where", on, weight, 0)
     if mode == "max":

@@ -93,3 +93,9 @@ def test_repeats_are_one_for_each_or_one_for_all_and_not_negative():
     assert nothing(data[:0]).shape == (0, 2)
     with pytest.raises(ShapeError):
         nothing(data)
+
+
+def test_two_python_integers_of_any_size_are_compared():
+    big = 10**30
+    found = [st.less(3, big), st.ge(3, big), st.eq(big, big), st.le(big, 3), st.gt(big, 3), st.neq(big, big)]
+    assert [bool(f.eval()) for f in found] == [True, False, True, False, True, False]
