@@ -48,7 +48,7 @@ from subtensor.ops.views import VIEWS
 from subtensor.program.arguments import REQUIRED, In, Parameter
 from subtensor.program.calling import caller
 from subtensor.program.contract import Backend, Executable
-from subtensor.program.diagnosis import diagnose, unexpanded
+from subtensor.program.diagnosis import diagnose_at, unexpanded
 from subtensor.program.forms import Form, Forms
 from subtensor.program.linear import Program, build
 from subtensor.program.lowered import checked_lowerings
@@ -300,8 +300,8 @@ class Function:
             program = unexpanded(self.name, inputs, outputs, updates)
         except Unsupported:  # an op that only another backend runs
             return
-        state = [s.cell.read() for s in program.shared]
-        diagnose(program, [np.asarray(a) for a in args], state, reference.evaluate, operations)
+        cells = [s.cell for s in program.shared]
+        diagnose_at(program, [np.asarray(a) for a in args], cells, reference.evaluate, operations)
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         parameters = self._parameters
