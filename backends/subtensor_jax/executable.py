@@ -318,6 +318,8 @@ class _Fused:
         form = self.jitted.form(key, *args)
         with nullcontext() if known else deferred_interrupts():
             commit((*targets, out), chain.from_iterable(starmap(form, (args,))))
+        if whole.spread is not None:
+            whole.spread.wait([out.data, [t.data for t in targets]])
         layout = self.layouts[shapes]
         self.seen.add(shapes)
         if self.is_quick:
@@ -391,7 +393,9 @@ class _Split:
             commit(targets, chain(written, new))
         if not known:
             self.seen.add(shapes)
-        if self.tables:
+        if self.whole.spread is not None:
+            self.whole.spread.wait([t.data for t in targets[: len(self.tables)]])
+        elif self.tables:
             targets[0].data.block_until_ready()
         return outputs
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
@@ -115,6 +116,10 @@ class Spread:
         """Go on when all processes of the mesh are about to make the same step, else raise ProcessError in each."""
         if self.others is not None:
             self.others.agree(step_of(self.program.name, self.digest, self.grid, inputs), self.grid.timeout)
+
+    def wait(self, arrays: Any) -> None:
+        """Until all devices are done: one that is may have given its outputs while others still read the arguments."""
+        jax.block_until_ready(arrays)  # type: ignore[no-untyped-call]
 
     def inspect(self, owner: Any, compiled: Any) -> None:
         """Look at what XLA made of a step; raises ShardingError where it gathers what is divided."""

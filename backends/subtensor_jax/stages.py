@@ -199,6 +199,8 @@ class Part:
         if self.stage.instructions or self.with_writes:
             args = [*(raw(slots[s]) for s in self.arguments), *starts]
             ok, values = self.jitted(key, *args)
+            if self.setting.spread is not None:
+                self.setting.spread.wait([ok, values])
             if ok is not None and not np.asarray(ok):
                 raise Broken
             spread = self.setting.spread

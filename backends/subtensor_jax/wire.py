@@ -16,9 +16,14 @@ from subtensor_jax.meshes import Grid
 _SCOPE = "subtensor_slot_"
 
 _KINDS = ("all-gather", "all-reduce", "all-to-all", "collective-permute", "reduce-scatter", "ragged-all-to-all")
-_OPERATION = re.compile(rf"= (?P<results>.+?) (?P<kind>{'|'.join(_KINDS)})(?P<start>-start)?\((?P<rest>.*)")
+_OPERATION = re.compile(
+    rf"%(?P<own>[\w.-]+) = (?P<results>.+?) (?P<kind>{'|'.join(_KINDS)})(?P<start>-start)?\((?P<rest>.*)"
+)
 _ARRAY = re.compile(r"\b(pred|[suf]\d+|bf16|c64|c128)\[([\d,]*)\]")
-_GROUPS = re.compile(r"replica_groups=(?:\{\{(?P<list>[\d,]*)\}|\[(?P<count>\d+),(?P<size>\d+)\])")
+_GROUPS = re.compile(
+    r"replica_groups=(?:\{\{(?P<list>[\d,]*)\}|\[\d+,(?P<size>\d+)\]|mesh\[(?P<axes>[^\]]*)\] ?\{(?P<over>[^}]*)\})"
+)
+_AXIS = re.compile(r"'([^']*)'=(\d+)")
 _NAME = re.compile(r'op_name="([^"]*)"')
 _BITS = {"pred": 8, "bf16": 16, "c64": 64, "c128": 128}
 
@@ -51,7 +56,8 @@ class Transfer:
 def transfers(code: str, devices: int) -> list[Transfer]:
     """The transfers in compiled code (XLA's text form). devices: of the mesh."""
     found = []
-    for line in code.splitlines():
+    lines = code.splitlines()
+    for line in lines:
         m = _OPERATION.search(line)
         if m is None:
             continue
@@ -61,14 +67,42 @@ def transfers(code: str, devices: int) -> list[Transfer]:
         nbytes = sum(
             math.prod(dims) * _BITS.get(kind, 0 if kind in _BITS else _bits(kind)) // 8 for kind, dims in arrays
         )
-        group = _GROUPS.search(m["rest"])
-        size = devices
-        if group is not None:
-            size = int(group["size"]) if group["size"] else len([n for n in group["list"].split(",") if n]) or devices
-        name = _NAME.search(m["rest"])
         shapes = tuple(dims for _, dims in arrays)
-        found.append(Transfer(m["kind"], shapes, nbytes, size, name[1] if name else ""))
+        found.append(Transfer(m["kind"], shapes, nbytes, _group(m["rest"], devices), _name(m["own"], lines)))
     return found
+
+
+def _group(rest: str, devices: int) -> int:
+    """How many devices take part in a transfer."""
+    group = _GROUPS.search(rest)
+    if group is None:
+        return devices
+    if group["over"] is not None:
+        over = re.findall(r"'([^']*)'", group["over"])
+        return math.prod(int(n) for axis, n in _AXIS.findall(group["axes"]) if axis in over)
+    return int(group["size"]) if group["size"] else len([n for n in group["list"].split(",") if n]) or devices
+
+
+def _name(own: str, lines: Sequence[str]) -> str:
+    """What an operation was made from: its own name, or that of what first uses it, where only this one tells."""
+    seen, search = {own}, [own]
+    for each in search:
+        uses = re.compile(rf"%{re.escape(each)}(?![\w.-])")
+        for line in lines:
+            if not uses.search(line):
+                continue
+            result = re.match(r"\s*(?:ROOT )?%([\w.-]+) = ", line)
+            name = _NAME.search(line)
+            if name is not None and _SCOPE in name[1]:
+                return name[1]
+            if result is not None and result[1] not in seen and len(seen) < _FAR:
+                seen.add(result[1])
+                search.append(result[1])
+    return ""
+
+
+_FAR = 20
+"""Operations that are looked at for a name."""
 
 
 def _bits(kind: str) -> int:

@@ -55,7 +55,7 @@ from subtensor.program.arguments import REQUIRED, In, Parameter
 from subtensor.program.building import build
 from subtensor.program.calling import caller
 from subtensor.program.contract import Backend, Executable, Timing
-from subtensor.program.diagnosis import diagnose, unexpanded
+from subtensor.program.diagnosis import diagnose_at, unexpanded
 from subtensor.program.finite import checked_choice, guarded, refuse
 from subtensor.program.forms import Form, Forms
 from subtensor.program.linear import Program
@@ -322,8 +322,8 @@ class Function:
             program = unexpanded(self.name, inputs, outputs, updates)
         except Unsupported:  # an op that only another backend runs
             return
-        state = [s.cell.read() for s in program.shared]
-        slots = diagnose(program, [np.asarray(a) for a in args], state, reference.evaluate, operations)
+        cells = [s.cell for s in program.shared]
+        slots = diagnose_at(program, [np.asarray(a) for a in args], cells, reference.evaluate, operations)
         if slots is not None and self.on_nonfinite == "raise":
             refuse(program, slots, self.name)
             if not isinstance(sys.exception(), MemoryError):

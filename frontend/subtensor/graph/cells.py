@@ -149,6 +149,16 @@ class Cell:
         return tuple(int(n) for n in np.shape(self.data)) if self.start is None else self.start.shape
 
     @property
+    def dtype(self) -> Any:
+        """Of the array; there is one."""
+        return self.data.dtype
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether the value lies on many devices, in parts."""
+        return self.axes is not None and self.start is None and hasattr(self.home, "share")
+
+    @property
     def is_numpy(self) -> bool:
         """Whether the array is NumPy's, and is itself the state."""
         return self.home is None or is_in_place(self.home)

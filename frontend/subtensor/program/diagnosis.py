@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from subtensor.errors import ShapeError, SubtensorError
+from subtensor.graph.cells import Cell
 from subtensor.graph.nodes import OPS, Array, Input, Variable, toposort
 from subtensor.graph.shared import SharedVariable
 from subtensor.graph.types import TensorType
@@ -44,6 +45,31 @@ def unexpanded(
     """A program in the ops that the graph is made of."""
     own = {n.op.name for n in toposort([*outputs, *(e for _, e in updates)]) if n.op is not None}
     return build(name, inputs, outputs, updates, own | set(OPS), "numpy")
+
+
+def diagnose_at(
+    program: Program,
+    inputs: Sequence[Array],
+    cells: Sequence[Cell],
+    evaluate: Evaluate,
+    operations: Collection[str],
+) -> list[Value] | None:
+    """``diagnose``, for the values that lie in `cells`.
+
+    A value that is divided over many devices may be too large for this one's memory. Two that take none stand in for
+    it first: an error that both give, in the same words, is not one of its values.
+    """
+    if any(c.is_divided for c in cells):
+        told = []
+        for fill in (0, 1):
+            state = [np.broadcast_to(np.asarray(fill, c.dtype), c.shape) if c.is_divided else c.read() for c in cells]
+            try:
+                diagnose(program, inputs, state, evaluate, operations)
+            except SubtensorError as error:
+                told.append(error)
+        if len(told) == 2 and type(told[0]) is type(told[1]) and str(told[0]) == str(told[1]):
+            raise told[0]
+    return diagnose(program, inputs, [c.read() for c in cells], evaluate, operations)
 
 
 def diagnose(
