@@ -1,4 +1,6 @@
-"""Every page is run: README.md and all of docs/*.md, each page's ```python blocks in order, in one namespace.
+"""Every page is run: README.md, CONTRIBUTING.md and all of docs/*.md.
+
+Each page's ```python blocks are run in order, in one namespace.
 
 A block that begins with ``>>>`` is a doctest, whose output must be as printed; any other is executed, and says with
 ``assert`` what holds. No block can be left out: a fence in an unknown language, or with options, fails.
@@ -15,7 +17,7 @@ import pytest
 import subtensor as st
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LANGUAGES = {"python", "sh", "toml", "text"}
 FENCE = re.compile(r"^(?P<indent> *)(?P<marks>`{3,}|~{3,})(?P<info>.*)$")
 

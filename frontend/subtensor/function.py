@@ -719,7 +719,9 @@ def _update_pairs(updates: Any, label: str) -> list[tuple[SharedVariable, Variab
     seen: set[Variable] = set()
     for s, e in _pairs(updates, label, "updates"):
         if not isinstance(s, SharedVariable):
-            raise UpdateError(f"{label}: {s!r} is not a shared variable; only shared variables can be updated")
+            raise UpdateError(
+                f"{label}: {s!r} is not a shared variable; only shared variables can be updated: {_instead(s)}"
+            )
         if s in seen:
             raise UpdateError(
                 f"{label}: {s.label} is updated twice; expected one update for each shared variable: write both "
@@ -728,6 +730,14 @@ def _update_pairs(updates: Any, label: str) -> list[tuple[SharedVariable, Variab
         seen.add(s)
         pairs.append((s, _scalar_like(s, e) if is_weak(e) else as_tensor(e)))
     return pairs
+
+
+def _instead(given: Any) -> str:
+    """What to write in place of an update of something that is no shared variable."""
+    if isinstance(given, Variable) and given.op is not None and given.op.name == "subtensor":
+        table, part = given.inputs[0].label, given.label
+        return f"({table}, {part}.set(value)), or ({table}, {part}.inc(change)), writes this part of {table}"
+    return "make one with st.shared(value)"
 
 
 def _scalar_like(like: Variable, value: Any) -> Variable:

@@ -220,8 +220,9 @@ def test_updates_that_are_refused_when_the_function_is_built():
     n, x, m = st.shared(np.arange(3), name="n"), st.dvector("x"), st.dmatrix("m")
     cases = [
         ([(a, a + 1), (a, a + 2)], UpdateError, r"a is updated twice; .*write both changes as one expression"),
-        ([(x, x + 1)], UpdateError, "is not a shared variable"),
+        ([(x, x + 1)], UpdateError, r"is not a shared variable.*make one with st\.shared"),
         ([(a + 1, a)], UpdateError, "is not a shared variable"),
+        ([(a[1:], a[1:] + 1)], UpdateError, r"is not a shared variable.*\(a, a\[1:\]\.set\(value\)\)"),
         ([a], FunctionError, "expected pairs"),
         ([(n, n + 0.5)], UpdateTypeError, r"update of n: .*is float64, the variable int64; write \.astype\('int64'\)"),
         ([(n, 0.5)], UpdateTypeError, r"the new value 0.5 has 0 axes, the variable 1"),
