@@ -292,7 +292,7 @@ class _Fused:
     def compiled(self, slots: Slots) -> Any:
         """What XLA makes of it, where the stages before have filled their slots."""
         key, starts = self.part.prepare(slots)
-        return self.jitted.compiled(key, *(slots[s] for s in (*self.tables, *self.others)), *starts)[1]
+        return self.jitted.compiled(key, *(raw(slots[s]) for s in (*self.tables, *self.others)), *starts)[1]
 
     def __call__(self, inputs: tuple[Any, ...], cells: tuple[Cell, ...]) -> Outputs:
         whole = self.whole

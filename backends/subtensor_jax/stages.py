@@ -212,7 +212,7 @@ class Part:
         """What XLA makes of it; None where it has nothing to run."""
         if not self.stage.instructions and not self.with_writes:
             return None
-        return self.jitted.compiled(key, *(slots[s] for s in self.arguments), *starts)[1]
+        return self.jitted.compiled(key, *(raw(slots[s]) for s in self.arguments), *starts)[1]
 
 
 def own(value: Array, args: Sequence[Array]) -> Array:

@@ -26,7 +26,6 @@ from subtensor.errors import (
     counted,
     warn,
 )
-from subtensor.graph.cells import Cell
 from subtensor.graph.config import config
 from subtensor.graph.constants import as_tensor, constant, is_weak
 from subtensor.graph.indexing import Slice
@@ -409,7 +408,7 @@ class Function:
         with ExitStack() as held:
             for s in sorted(shared, key=lambda s: s.cell.number):
                 held.enter_context(s.cell.lock)
-            cells = tuple(Cell(np.array(s.cell.read())) if s in updated else s.cell for s in shared)
+            cells = tuple(s.cell.copy() if s in updated else s.cell for s in shared)
             call = caller([None] * len(values), lambda args: args, cells, self.backend, self._execute, self._diagnose)
             began = time.perf_counter()
             call(*values)

@@ -291,6 +291,22 @@ def explain_says_what_travels():
     assert {t.kind for t in subtensor_jax.traffic(step)} <= {"all-reduce", "reduce-scatter", "all-to-all"}
 
 
+@check
+def a_profile_changes_nothing():
+    with subtensor_jax.mesh("rows", "batch"):
+        t, i = programs.table(), programs.batch()
+        c = (t[i] ** 2).sum()
+        updates = st.optimizers.adam(c, [t])
+        step = st.function([i], c, updates=updates, backend="jax")
+    step(programs.IDS)
+    before = [s.get_value() for s in (t, *updates.state)]
+    told = step.profile(programs.IDS, rounds=1)
+    assert "XLA bytes" in told.parts[-1].details
+    for s, value in zip((t, *updates.state), before, strict=True):
+        np.testing.assert_array_equal(s.get_value(), value)
+    st.assert_rows_only(step)
+
+
 # --- what is refused
 
 

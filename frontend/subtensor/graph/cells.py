@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -205,6 +206,13 @@ class Cell:
         """Make the first value, if that has not been done. The caller holds the lock."""
         if self.start is not None:
             self.put(self.start.make(None, None), None)
+
+    def copy(self) -> Cell:
+        """A cell with a copy of the value, at the same home, that nobody else knows of. The caller holds the lock."""
+        self.settle()
+        made = Cell(np.array(self.data) if self.is_numpy else copy.deepcopy(self.data), axes=self.axes)
+        made.home = self.home
+        return made
 
     def pieces(self, start: int, stop: int, step: int) -> Iterator[Array]:
         """Rows as NumPy arrays, `step` at a time: views of the state where they can be. The caller holds the lock."""

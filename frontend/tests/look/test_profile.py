@@ -125,3 +125,13 @@ def test_the_same_as_data_as_text_and_as_html():
     assert str(told).splitlines()[0].startswith("step on numpy: ")
     cells = ["".join(td.itertext()) for td in ET.fromstring(f"<div>{told._repr_html_()}</div>").iter("td")]
     assert "all parts" in cells
+
+
+def test_a_table_in_a_file_stays_as_it_is(tmp_path):
+    values = np.memmap(tmp_path / "table", np.float32, "w+", shape=(9, 2))
+    table = st.shared(values, name="table", borrow=True)
+    f = st.function([ids], updates=[(table, table[ids].inc(1.0))], backend="numpy")
+    assert f.profile([1, 1], rounds=2).parts
+    assert not values.any()
+    f([1, 1])
+    assert values[1, 0] == 2
