@@ -21,7 +21,7 @@ def _numba_is_there(request):
 def model(backend, v=500):
     table = st.shared(np.ones((v, 16), np.float32), name="table")
     c = (st.tanh(table[ids]) ** 2).sum()
-    updates = st.optimizers.adam(c, [table])
+    updates = st.optimizers.adagrad(c, [table])
     return st.function([ids], c, updates=updates, backend=backend, name="step"), [table, *updates.state]
 
 
