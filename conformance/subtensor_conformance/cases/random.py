@@ -173,6 +173,7 @@ def _weighted() -> Iterator[Case]:
         ("multinomial/one", "st.random.multinomial(k, 1, m)"),
         ("multinomial/many", "st.random.multinomial(k, 20, m)"),
         ("categorical", "st.random.categorical(k, m)"),
+        ("poisson", "st.random.poisson(k, m, (5, 2, 3))"),
     ):
         yield Case(f"random/{what}", inputs, outputs=(source,), calls=(Call((k, m)),), tags=("words",))
 

@@ -132,6 +132,24 @@ def gumbel(key: Any, shape: Any = (), dtype: str = "float64") -> Node:
     return _drawn(key, shape, dtype, draw, what="gumbel")
 
 
+def poisson(key: Any, lam: Any, shape: Any) -> Node:
+    def run(k: Array, lam: Array) -> Array:
+        dims = tuple(shape)
+        largest = max([0.0, *lam.data])
+        most, n = math.ceil(largest + 12 * math.sqrt(largest) + 40), math.prod(dims)
+        times = [-math.log1p(-u) for u in units(k, most * n, "float64")]
+        counts = []
+        for j, mean in enumerate(stretched(lam, dims).data):
+            at = count = 0
+            for i in range(most):
+                at += times[i * n + j]
+                count += at <= mean
+            counts.append(count)
+        return Array("int64", dims, tuple(counts))
+
+    return apply(run, (as_node(key), as_node(lam)), ("poisson", tuple(shape)))
+
+
 def bernoulli(key: Any, p: Any, shape: Any) -> Node:
     node = as_node(p)
 

@@ -3,6 +3,7 @@
 A key and a shape decide the numbers, on every backend, in loops and within ``to_jax``. The generator is Philox-4x64-10.
 """
 
+from subtensor.random.arrivals import poisson
 from subtensor.random.draws import (
     bernoulli,
     bits,
@@ -39,6 +40,7 @@ __all__ = [
     "multinomial",
     "normal",
     "permutation",
+    "poisson",
     "split",
     "stochastic_round",
     "truncated_normal",

@@ -21,7 +21,7 @@ from subtensor.graph.types import INDEX, as_dtype
 from subtensor.ops.elementwise import cast
 from subtensor.ops.philox import WORD
 from subtensor.ops.shape import as_dims, lengths
-from subtensor.random import draws, weighted
+from subtensor.random import arrivals, draws, weighted
 from subtensor.random.keys import folded_words, key_words
 
 _ADVANCE = np.array([0, 0, 1], WORD)
@@ -158,6 +158,10 @@ class RandomStreams(Streams):
         p = _one("binomial", p, prob, 0.5)
         return _binomial(self.next_key(), n, p, _dims(size, ndim), as_dtype(dtype))
 
+    def poisson(self, size: Any = None, lam: Any = 5.0, ndim: Any = None, dtype: Any = INDEX) -> Variable:
+        """How often something comes that comes `lam` times on average."""
+        return arrivals.poisson(self.next_key(), lam, _dims(size, ndim), dtype)
+
     def random_integers(
         self, size: Any = None, low: Any = 0, high: Any = 1, ndim: Any = None, dtype: Any = INDEX
     ) -> Variable:
@@ -283,6 +287,10 @@ class RandomStream(Streams):
     def binomial(self, n: Any, p: Any, size: Any = None, dtype: Any = INDEX) -> Variable:
         """The number of successes in n trials of probability p."""
         return _binomial(self.next_key(), n, p, size, as_dtype(dtype))
+
+    def poisson(self, lam: Any = 1.0, size: Any = None, dtype: Any = INDEX) -> Variable:
+        """How often something comes that comes `lam` times on average."""
+        return arrivals.poisson(self.next_key(), lam, size, dtype)
 
     def integers(self, low: Any, high: Any = None, size: Any = None, dtype: Any = INDEX) -> Variable:
         """Integers from `low` to ``high - 1``, or from 0 to ``low - 1``."""

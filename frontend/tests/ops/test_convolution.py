@@ -25,7 +25,7 @@ def test_filters_as_wide_as_the_input(options):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.numpy_only
+@pytest.mark.numpy_only("memory is traced where NumPy allocates it")
 def test_their_gradient_takes_no_more_than_its_terms():
     x, w = st.shared(np.zeros((4, 1, 30, 200))), st.shared(np.zeros((8, 1, 3, 200)))
     f = st.function([], st.grad(st.conv2d(x, w, border_mode=(1, 0)).sum(), x), backend="numpy")

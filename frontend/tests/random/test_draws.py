@@ -20,6 +20,7 @@ EXACT = {
     "wide integers": random.integers(KEY, (N,), -(2**62), 2**62),
     "small integers": random.integers(KEY, (N,), 0, 256, "uint8"),
     "permutation": random.permutation(KEY, 1000),
+    "poisson": random.poisson(KEY, np.array([0.0, 0.3, 25.0]), (4000, 3)),
     "choice": random.choice(KEY, 20, (N,)),
     "choice without replacement": random.choice(KEY, 100, (40,), replace=False),
     "weighted choice": random.choice(KEY, 4, (N,), p=np.array([0.1, 0.0, 0.6, 0.3])),
@@ -106,6 +107,30 @@ def test_rows_of_weights_have_distributions_of_their_own(drawn):
     counts = drawn["numpy"]["multinomial"]
     assert counts.sum(1).tolist() == [100, 100]
     assert counts[1, 2] == 0
+
+
+def test_counts_of_what_comes_at_random(drawn):
+    counts = drawn["numpy"]["poisson"]
+    assert counts.dtype == "int64"
+    assert not counts[:, 0].any()
+    for column, mean in ((1, 0.3), (2, 25.0)):
+        top = int(mean + 3 * mean**0.5)
+        seen = np.bincount(np.minimum(counts[:, column], top), minlength=top + 1)
+        due = 4000 * np.append(stats.poisson.pmf(np.arange(top), mean), stats.poisson.sf(top - 1, mean))
+        few = due < 8
+        seen, due = np.append(seen[~few], seen[few].sum()), np.append(due[~few], due[few].sum())
+        assert stats.chisquare(seen[due > 0], due[due > 0]).pvalue > 1e-3
+
+
+def test_means_that_are_known_at_the_call_alone():
+    mean = st.dvector()
+    counts = random.poisson(KEY, mean, (50, 2))
+    f = st.function([mean], counts)
+    assert (f([0.3, 25.0]) == random.poisson(KEY, [0.3, 25.0], (50, 2)).eval()).all()
+    with pytest.raises(st.DomainError, match=r"holds -1.0 at \[1\]; expected a mean, between 0 and 1e9"):
+        f([1.0, -1.0])
+    gradient = st.grad((counts * mean).sum(), mean)
+    assert (st.function([mean], [gradient, counts.sum(0)])([2.0, 3.0])[0] > 0).all()
 
 
 def test_uniform_is_numpys():
@@ -244,6 +269,8 @@ def test_empty_ranges_at_the_call(backend):
         (lambda: random.categorical(KEY, [1, 2]), st.DTypeError, "holds no logits"),
         (lambda: random.choice(KEY, 3, p=np.ones((3, 3))), st.ShapeError, "one weight for each"),
         (lambda: random.choice(KEY, 3, p=np.ones(4)), st.ShapeError, "reshape"),
+        (lambda: random.poisson(KEY, [2.0, -1]), st.DomainError, r"holds -1.0 at \[1\]; expected a mean"),
+        (lambda: random.poisson(KEY, 2.0, dtype="float32"), st.DTypeError, "holds no counts"),
         (lambda: random.multinomial(KEY, 2.0, [0.5, 0.5]), st.DTypeError, "no number of draws"),
         (lambda: random.dropout(KEY, st.lvector()), st.DTypeError, "holds no floats"),
         (lambda: random.dropout(KEY, st.dvector(), 1), st.DomainError, "a rate"),

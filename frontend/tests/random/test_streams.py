@@ -150,13 +150,14 @@ def test_theanos_methods():
         srng.permutation(size=(6,), n=4),
         srng.multinomial(pvals=st.constant([[0.0, 1.0], [1.0, 0.0]])),
         srng.multinomial((3,), 12, [0.5, 0.5]),
+        srng.poisson((3,), 2.5),
         srng.choice((50,), a=3),
         srng.choice(size=(2,), a=[5.0, 7.0], replace=False, dtype=None),
         srng.shuffle_row_elements(x),
         srng.uniform(size, ndim=2),
     ]
     got = st.function([n, size, x], outputs)(3, [2, 5], np.arange(8, dtype="float32").reshape(2, 4))
-    u, v, z, b, ten, ints, orders, one, twelve, chosen, both, rows, wide = got
+    u, v, z, b, ten, ints, orders, one, twelve, came, chosen, both, rows, wide = got
     assert (u.shape, u.dtype, v.shape, v.dtype, z.shape) == ((3, 4), np.float64, (2, 4), np.float32, (3,))
     assert (np.abs(u) <= 1).all()
     assert (np.abs(z - 2) < 1).all()
@@ -170,6 +171,7 @@ def test_theanos_methods():
     assert orders.shape == (6, 4)
     assert one.tolist() == [[0, 1], [1, 0]]
     assert (twelve.shape, twelve.sum(1).tolist()) == ((3, 2), [12] * 3)
+    assert (came.shape, came.dtype) == ((3,), np.int64)
     assert set(chosen) == {0, 1, 2}
     assert sorted(both) == [5.0, 7.0]
     assert (np.sort(rows, 1) == np.arange(8).reshape(2, 4)).all()
@@ -218,6 +220,7 @@ def test_pytensors_methods():
         srng.exponential(2.0, size=(2000,)),
         srng.random((3,)),
         srng.standard_normal((3,)),
+        srng.poisson([1.0, 40.0], size=(300, 2), dtype="int32"),
     ]
     got = st.function([], outputs)()
     assert got[1].shape == (2,)
@@ -231,6 +234,8 @@ def test_pytensors_methods():
     assert sorted(map(tuple, got[9])) == sorted(map(tuple, rows))
     assert sorted(got[10]) == list(range(5))
     assert abs(got[12].mean() - 2) < 0.3
+    assert got[15].dtype == np.int32
+    assert (np.abs(got[15].mean(0) - [1, 40]) < [0.3, 2]).all()
 
 
 @pytest.mark.parametrize(
@@ -241,7 +246,7 @@ def test_pytensors_methods():
         (lambda s: s.binomial((2,), n=[1, 2]), st.Unsupported, "expected an integer scalar"),
         (lambda s: s.uniform((2, 3), ndim=3), st.ShapeError, "has 2 axes, but ndim=3"),
         (lambda s: s.random_integers((2,), 3, 2), st.DomainError, "high > low"),
-        (lambda s: s.poisson((2,)), AttributeError, "RandomStreams has no 'poisson'; it has binomial, choice"),
+        (lambda s: s.weibull((2,)), AttributeError, "RandomStreams has no 'weibull'; it has binomial, choice"),
         (lambda s: s.shuffle_row_elements(1.0), st.ShapeError, "has no rows"),
     ],
 )
