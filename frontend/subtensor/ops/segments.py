@@ -162,14 +162,18 @@ def embedding_bag(
     if mode == "max" and weights is not None:
         raise DTypeError(f"{where}: mode='max' takes no weights")
     given = [name for name, v in (("offsets", offsets), ("lengths", lengths), ("segments", segments)) if v is not None]
+    sizes: Variable | None = None  # of the bags, where that is known without counting
     if ids.ndim == 2 and not given:
         bags = length(ids, 0)
+        if mask is None:
+            sizes = call("broadcast_to", length(ids, 1), (bags,))
         owner = call("broadcast_to", call("expand_dims", call("arange", bags), (1,)), (bags, length(ids, 1)))
     elif ids.ndim == 1 and len(given) == 1 and mask is None and (segments is None) == (num_bags is None):
         n = length(ids, 0)
         if offsets is not None:
             starts = cast(as_tensor(offsets), INDEX)
             lengths = call("concatenate", [starts, call("reshape", n, (1,))], 0)[1:] - starts
+        sizes = None if lengths is None else as_tensor(lengths)
         bags = cast(as_tensor(num_bags), INDEX) if lengths is None else length(as_tensor(lengths), 0)
         owner = as_tensor(segments) if lengths is None else call("repeat", call("arange", bags), as_tensor(lengths), 0)
         owner = of_lengths(where, owner, [n])
@@ -189,7 +193,8 @@ def embedding_bag(
         weight = cast(on, table.dtype) if weight is None else call("where", on, weight, 0)
     if mode == "max":
         most = segment_max(rows, owner, bags)
-        used = _counts(owner, bags) if weight is None else segment_sum(weight, owner, bags)
+        used = sizes if weight is None else segment_sum(weight, owner, bags)
+        used = _counts(owner, bags) if used is None else used
         return call("where", expand_right(used > 0, most.ndim), most, 0)
     if weights is not None:
         assert weight is not None
@@ -197,8 +202,10 @@ def embedding_bag(
     total = segment_sum(rows, owner, bags)
     if mode == "sum":
         return total
-    if weight is None:
-        weight = call("ones_like", flat, table.dtype)
-    by = segment_sum(weight if mode == "mean" else weight * weight, owner, bags)
+    if weight is None and sizes is not None:
+        by = cast(sizes, table.dtype)
+    else:
+        weight = call("ones_like", flat, table.dtype) if weight is None else weight
+        by = segment_sum(weight if mode == "mean" else weight * weight, owner, bags)
     by = by if mode == "mean" else call("sqrt", call("where", by > 0, by, 1))
     return total / expand_right(call("where", call("equal", by, 0), 1, by), total.ndim)
