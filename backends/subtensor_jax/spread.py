@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +15,8 @@ from subtensor.graph.indexing import At, Index
 from subtensor.graph.roles import Axes
 from subtensor.program.linear import Program
 from subtensor_jax.arithmetic import Array
-from subtensor_jax.meshes import Grid, constrained, spec_of
+from subtensor_jax.meshes import Grid, Names, constrained, spec_of
+from subtensor_jax.nearby import nearby
 from subtensor_jax.placing import Placed, place, replaced_like
 from subtensor_jax.scatter import Selection
 from subtensor_jax.shards import Shards
@@ -25,10 +26,16 @@ from subtensor_jax.wire import Traffic
 _ALL = spec_of()
 
 
+def shape_of(shape: tuple[int, ...], dtype: Any) -> Any:
+    """What has a shape and a dtype, and no values."""
+    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+
+
 class Spread:
     """Where the values of a program lie.
 
-    specs: of the shared variables, by slot. inputs: of the inputs that are divided, by slot.
+    specs: of the shared variables, by slot. inputs: of the inputs that are divided, by slot. nearby: slots of rows that
+    need not travel (see ``nearby``), where a step is one jitted function.
     """
 
     def __init__(self, program: Program, grid: Grid) -> None:
@@ -40,10 +47,25 @@ class Spread:
         self.inputs = {n: grid.spec(a, program.inputs[n].label) for n, a in axes.items() if a is not None}
         self.targets = {c.value: first + c.shared for c in program.commits if c.value is not None}
         self.traffic = Traffic(program, grid)
+        self.nearby = nearby(program, self.specs, self.inputs)
         self.others = together(grid)
         self.digest = "" if self.others is None else hashlib.blake2b(str(program).encode(), digest_size=8).hexdigest()
 
     # --- traced
+
+    def row_by_row(
+        self, names: Names, near: Sequence[Array], others: Sequence[Array], compute: Callable[..., Array]
+    ) -> Array:
+        """What each device computes of rows that stay near, and of arrays that all have."""
+
+        def local(*arrays: Array) -> Array:
+            mine = [lax.squeeze(x, (0,)) for x in arrays[: len(near)]]
+            return lax.expand_dims(compute(*mine, *arrays[len(near) :]), (0,))
+
+        specs = (*[spec_of(names)] * len(near), *[_ALL] * len(others))
+        mapped = jax.shard_map(local, mesh=self.grid.mesh, in_specs=specs, out_specs=spec_of(names), check_vma=False)
+        made: Array = mapped(*near, *others)
+        return made
 
     def entered(self, values: dict[Any, Array]) -> dict[int, Shards]:
         """The tables among the arguments of a step, which are replaced by their views, and inputs by their parts."""
