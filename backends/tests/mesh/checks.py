@@ -41,7 +41,8 @@ def ran(build, args, backend):
         except st.SubtensorError as error:
             seen.append((type(error).__name__, str(error)))
         else:
-            seen.append([np.asarray(o) for o in (outputs if isinstance(outputs, list) else [outputs])])
+            given = [] if outputs is None else outputs if isinstance(outputs, list) else [outputs]
+            seen.append([np.asarray(o) for o in given])
     return seen, [v.get_value() for v in variables]
 
 
@@ -158,7 +159,7 @@ def small_and_in_place(form, optimizer, role):
     addresses = [p for v in variables for p in parts_of(v)]
     step(*[np.arange(B)] * len(step.program.inputs))
     assert addresses == [p for v in variables for p in parts_of(v)], "a table was moved"
-    assert sum(t.wire for t in subtensor_jax.traffic(step)) < 40 * B * D * 4
+    assert sum(t.wire for t in subtensor_jax.traffic(step)) < 8 * B * D * 4
 
 
 def parts_of(variable):
