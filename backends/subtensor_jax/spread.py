@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from subtensor.graph.indexing import At, Index
 from subtensor.graph.roles import Axes
 from subtensor.program.linear import Program
 from subtensor_jax.arithmetic import Array
-from subtensor_jax.meshes import Grid, Names, constrained, spec_of
+from subtensor_jax.meshes import Grid, Names, constrained, names_of, spec_of
 from subtensor_jax.nearby import nearby
 from subtensor_jax.placing import Placed, place, replaced_like
 from subtensor_jax.scatter import Selection
@@ -24,6 +25,9 @@ from subtensor_jax.together import step_of, together
 from subtensor_jax.wire import Traffic
 
 _ALL = spec_of()
+
+DRAWS = ("random_bits", "random_unit")
+"""Ops that draw numbers: elements of one long row of them, in any shape."""
 
 
 def shape_of(shape: tuple[int, ...], dtype: Any) -> Any:
@@ -103,6 +107,28 @@ class Spread:
                 entries = [None] * s.at + list(spec) + [None] * (len(s.result) - s.at - len(s.block))
                 return spec_of(*entries)
         return None
+
+    def drawn(self, draw: Callable[..., Array], key: Array, dims: Sequence[int], params: Mapping[str, Any]) -> Array:
+        """Random numbers; of a variable's shape: each device draws those of its own rows."""
+        lengths = {slot: self._rows(slot) for slot in self.specs}
+        alike = [names_of(self.specs[slot], 0) for slot, n in lengths.items() if n is None or n in dims[:1]]
+        alike = [names for names in alike if names]
+        if not dims or not alike or 0 in dims:
+            return draw(key, dims, **params)
+        names, width = alike[0], math.prod(dims[1:])
+        local = -(-dims[0] // math.prod(self.grid.mesh.shape[n] for n in names))
+
+        def part(key: Array) -> Array:
+            before = lax.convert_element_type(lax.axis_index(names), np.dtype(np.uint64))
+            return draw(key, (local, *dims[1:]), **params, skipped=before * np.uint64(local * width))
+
+        mapped = jax.shard_map(part, mesh=self.grid.mesh, in_specs=_ALL, out_specs=spec_of(names), check_vma=False)
+        return lax.slice_in_dim(mapped(key), 0, dims[0])
+
+    def _rows(self, slot: int) -> int | None:
+        """Of a shared variable; None where their number is open."""
+        shape = self.program.shared[slot - self.program.first_shared].type.shape
+        return shape[0] if shape else 0
 
     def left(self, slot: int, value: Array) -> Array:
         """What leaves a step: divided as the variable that it is for, or whole, for all."""

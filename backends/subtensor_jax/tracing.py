@@ -29,7 +29,7 @@ from subtensor_jax.lowerings import LOWERINGS, SHAPED, argsort
 from subtensor_jax.runs import order_of, run_starts, run_sums
 from subtensor_jax.scatter import Selection, Span, get, put
 from subtensor_jax.shards import Shards
-from subtensor_jax.spread import Spread, shape_of
+from subtensor_jax.spread import DRAWS, Spread, shape_of
 from subtensor_jax.wire import scope_of
 
 Lowerings = Mapping[str, Callable[..., Any]]
@@ -201,6 +201,8 @@ class Trace:
         name = i.op.name
         if name in self.lowerings:
             return self.lowerings[name](*(self.value(a) for a in i.args), **i.params)
+        if name in DRAWS and self.spread is not None:
+            return self.spread.drawn(SHAPED[name], self.value(i.args[0]), self.lengths(i.args[1:]), i.params)
         if name in SHAPED:
             return SHAPED[name](self.value(i.args[0]), self.lengths(i.args[1:]), **i.params)
         form = FORMS.get(name)

@@ -281,6 +281,21 @@ def a_table_that_starts_as_an_expression_is_made_in_parts():
 
 
 @check
+def random_tables_are_drawn_in_parts():
+    for dtype, width in (("float32", 5), ("float64", 3)):
+        drawn = st.random.uniform(st.random.key(3), (V, width), dtype=dtype)
+        with subtensor_jax.mesh(rows=4):
+            t = st.shared(drawn, "t", axes=("rows", None))
+            COMPILED.clear()
+            subtensor_jax.bring(t)
+        expected = st.function([], drawn, backend="numpy")()
+        assert t.get_value().tobytes() == expected.tobytes()
+        for text, _ in COMPILED:
+            assert "all-gather" not in text
+            assert f"{V},{width}" not in text
+
+
+@check
 def explain_says_what_travels():
     with subtensor_jax.mesh("rows", "batch"):
         t, i = programs.table(), programs.batch()
