@@ -148,6 +148,7 @@ def backend_of(grid: Grid) -> MeshBackend:
 refused_in_children(
     (Executable, "__call__"),
     (Executable, "steps"),
+    (MeshBackend, "place"),
     *(
         (backend, name)
         for backend in (JaxBackend, MeshBackend)

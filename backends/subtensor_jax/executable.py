@@ -56,6 +56,8 @@ class Executable:
         self.binding = Binding(program, prepares=True)
         self.positions = self.binding.all_positions()
         self.spread = spread
+        if spread is not None and len(self.binding.stages) > 1:
+            spread.nearby.clear()  # rows go from stage to stage
         self.setting = Setting(self.binding, lowerings, strict, self._repeat, spread)
         self.shapes = ShapeCount(program)
         self.parts = parts_of(self.setting)
@@ -203,7 +205,9 @@ def apply_writes(
         if w in c.writes:
             value = trace.value(w.value)
             trace.work.touch(value)
-            if isinstance(table, Shards):
+            if isinstance(table, Shards) and w.value in trace.near:
+                table = table.put_near(trace.near[w.value], s, w.kind, strict=trace.strict, ok=ok)
+            elif isinstance(table, Shards):
                 division = trace.division(s, w.index, w.inputs)
                 table = table.put(value, s, w.kind, division, strict=trace.strict, ok=ok)
             else:
@@ -345,6 +349,8 @@ class _Split:
 
     def __init__(self, whole: Executable) -> None:
         self.whole = whole
+        if whole.spread is not None:
+            whole.spread.nearby.clear()  # rows go from one function to the other
         program = self.program = whole.program
         binding = whole.binding
         first = program.first_shared

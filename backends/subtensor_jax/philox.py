@@ -34,8 +34,8 @@ def _times(multiplier: int, x: Array) -> tuple[Array, Array]:
     return x_high * high + (cross >> _word(32)) + (middle >> _word(32)), x * _word(multiplier)
 
 
-def _blocks(key: Array, count: int, part: int) -> tuple[Array, ...]:
-    """The words of the blocks 1 to `count`: four vectors."""
+def _blocks(key: Array, count: int, part: int, before: Array | None) -> tuple[Array, ...]:
+    """The words of the blocks 1 to `count`, or as many behind the first ones: four vectors."""
     if key.dtype != np.uint64:
         raise DTypeError(
             "random: keys are uint64, but 64-bit types are off in JAX; switch them on with "
@@ -44,6 +44,7 @@ def _blocks(key: Array, count: int, part: int) -> tuple[Array, ...]:
     more = [lax.index_in_dim(key, i, keepdims=False) for i in range(2, len(key))]
     rest = [*more, *([_word(0)] * (2 - len(more))), _word(part)]
     first = lax.iota(np.dtype(np.uint64), count) + _word(1)
+    first = first if before is None else first + before
     counter = (first, *(broadcast(c, (count,)) for c in rest))
 
     def turn(_: Array, state: tuple[tuple[Array, ...], Array, Array]) -> tuple[tuple[Array, ...], Array, Array]:
@@ -59,22 +60,27 @@ def _blocks(key: Array, count: int, part: int) -> tuple[Array, ...]:
     return words
 
 
-def random_bits(key: Array, dims: Sequence[int], dtype: str, part: int) -> Array:
-    """The words of a key as elements of a shape, lower bits first."""
+def random_bits(key: Array, dims: Sequence[int], dtype: str, part: int, skipped: Array | None = None) -> Array:
+    """The words of a key as elements of a shape, lower bits first. skipped: how many elements come before, uint64."""
     shape, kind, width = tuple(dims), np.dtype(dtype), WIDTHS[dtype]
     if min(shape, default=0) < 0:
         raise ValueError(f"random_bits: negative length in {shape}")
     count = math.prod(shape)
     if not count:
         return lax.full(shape, 0, kind)
-    words = _blocks(jnp.asarray(key), -(-count * width // 256), part)
+    each = 256 // width
+    more = 0 if skipped is None else 1
+    words = _blocks(jnp.asarray(key), -(-count // each) + more, part, None if skipped is None else skipped // each)
     pieces = [lax.convert_element_type(w >> _word(k), kind) for w in words for k in range(0, 64, width)]
-    return jnp.reshape(jnp.reshape(jnp.stack(pieces, 1), -1)[:count], shape)
+    flat = jnp.reshape(jnp.stack(pieces, 1), -1)
+    if skipped is None:
+        return jnp.reshape(flat[:count], shape)
+    return jnp.reshape(lax.dynamic_slice(flat, [skipped % each], [count]), shape)
 
 
-def random_unit(key: Array, dims: Sequence[int], dtype: str, part: int) -> Array:
+def random_unit(key: Array, dims: Sequence[int], dtype: str, part: int, skipped: Array | None = None) -> Array:
     """Floats in [0, 1)."""
     kind, digits = UNIT[dtype]
-    drawn = random_bits(key, dims, kind, part)
+    drawn = random_bits(key, dims, kind, part, skipped)
     upper = lax.shift_right_logical(drawn, broadcast(full_like(drawn, WIDTHS[kind] - digits), drawn.shape))
     return lax.convert_element_type(upper, np.dtype(dtype)) * np.asarray(0.5**digits, dtype)

@@ -107,6 +107,36 @@ class Shards:
             rows = self._mapped(local, moving, out)(self.data, *moving)
         return lax.slice(rows, [0] * rows.ndim, s.result) if rows.shape != s.result else rows
 
+    def near(self, s: Selection) -> Array:
+        """Whole rows at a vector of positions, where they lie.
+
+        The first axis has one entry for each device, with zeros for rows of others.
+        """
+        fixed, moving = _divided(s)
+
+        def local(table: Array, *arrays: Array) -> Array:
+            found, mine = self._near(_rebuilt(s, fixed, arrays, table.shape), clip=True)
+            rows = get(table, found)
+            rows = where(jnp.reshape(mine, (-1, *(1,) * (rows.ndim - 1))), rows, full_like(rows, 0))
+            return lax.expand_dims(rows, (0,))
+
+        return self._mapped(local, moving, spec_of(self.names))(self.data, *moving)
+
+    def put_near(self, y: Array, s: Selection, kind: str, *, strict: bool, ok: Array | None) -> Shards:
+        """With what each device has for its rows written there: see ``near``."""
+        if 0 in s.result:
+            return self
+        fixed, moving = _divided(s)
+        flags = () if ok is None else (ok,)
+
+        def local(table: Array, y: Array, *arrays: Array) -> Array:
+            found, _ = self._near(_rebuilt(s, fixed, arrays[len(flags) :], table.shape), clip=False)
+            y = broadcast(lax.squeeze(y, (0,)), s.result)
+            return put(table, y, found, kind, strict=strict, ok=arrays[0] if flags else None, drop=True)
+
+        mapped = self._mapped(local, (y, *flags, *moving), self.spec, first=spec_of(self.names))
+        return replace(self, data=mapped(self.data, y, *flags, *moving))
+
     def _scattered(self, s: Selection, division: PartitionSpec | None) -> int | None:
         """The axis of the result along which each device needs its part alone, if the same devices divide it."""
         if division is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,7 +16,8 @@ from subtensor.graph.indexing import At, Index
 from subtensor.graph.roles import Axes
 from subtensor.program.linear import Program
 from subtensor_jax.arithmetic import Array
-from subtensor_jax.meshes import Grid, constrained, spec_of
+from subtensor_jax.meshes import Grid, Names, constrained, names_of, spec_of
+from subtensor_jax.nearby import nearby
 from subtensor_jax.placing import Placed, place, replaced_like
 from subtensor_jax.scatter import Selection
 from subtensor_jax.shards import Shards
@@ -24,11 +26,20 @@ from subtensor_jax.wire import Traffic
 
 _ALL = spec_of()
 
+DRAWS = ("random_bits", "random_unit")
+"""Ops that draw numbers: elements of one long row of them, in any shape."""
+
+
+def shape_of(shape: tuple[int, ...], dtype: Any) -> Any:
+    """What has a shape and a dtype, and no values."""
+    return jax.ShapeDtypeStruct(shape, dtype)  # type: ignore[no-untyped-call]
+
 
 class Spread:
     """Where the values of a program lie.
 
-    specs: of the shared variables, by slot. inputs: of the inputs that are divided, by slot.
+    specs: of the shared variables, by slot. inputs: of the inputs that are divided, by slot. nearby: slots of rows that
+    need not travel (see ``nearby``), where a step is one jitted function.
     """
 
     def __init__(self, program: Program, grid: Grid) -> None:
@@ -40,10 +51,25 @@ class Spread:
         self.inputs = {n: grid.spec(a, program.inputs[n].label) for n, a in axes.items() if a is not None}
         self.targets = {c.value: first + c.shared for c in program.commits if c.value is not None}
         self.traffic = Traffic(program, grid)
+        self.nearby = nearby(program, self.specs, self.inputs)
         self.others = together(grid)
         self.digest = "" if self.others is None else hashlib.blake2b(str(program).encode(), digest_size=8).hexdigest()
 
     # --- traced
+
+    def row_by_row(
+        self, names: Names, near: Sequence[Array], others: Sequence[Array], compute: Callable[..., Array]
+    ) -> Array:
+        """What each device computes of rows that stay near, and of arrays that all have."""
+
+        def local(*arrays: Array) -> Array:
+            mine = [lax.squeeze(x, (0,)) for x in arrays[: len(near)]]
+            return lax.expand_dims(compute(*mine, *arrays[len(near) :]), (0,))
+
+        specs = (*[spec_of(names)] * len(near), *[_ALL] * len(others))
+        mapped = jax.shard_map(local, mesh=self.grid.mesh, in_specs=specs, out_specs=spec_of(names), check_vma=False)
+        made: Array = mapped(*near, *others)
+        return made
 
     def entered(self, values: dict[Any, Array]) -> dict[int, Shards]:
         """The tables among the arguments of a step, which are replaced by their views, and inputs by their parts."""
@@ -81,6 +107,28 @@ class Spread:
                 entries = [None] * s.at + list(spec) + [None] * (len(s.result) - s.at - len(s.block))
                 return spec_of(*entries)
         return None
+
+    def drawn(self, draw: Callable[..., Array], key: Array, dims: Sequence[int], params: Mapping[str, Any]) -> Array:
+        """Random numbers; of a variable's shape: each device draws those of its own rows."""
+        lengths = {slot: self._rows(slot) for slot in self.specs}
+        alike = [names_of(self.specs[slot], 0) for slot, n in lengths.items() if n is None or n in dims[:1]]
+        alike = [names for names in alike if names]
+        if not dims or not alike or 0 in dims:
+            return draw(key, dims, **params)
+        names, width = alike[0], math.prod(dims[1:])
+        local = -(-dims[0] // math.prod(self.grid.mesh.shape[n] for n in names))
+
+        def part(key: Array) -> Array:
+            before = lax.convert_element_type(lax.axis_index(names), np.dtype(np.uint64))
+            return draw(key, (local, *dims[1:]), **params, skipped=before * np.uint64(local * width))
+
+        mapped = jax.shard_map(part, mesh=self.grid.mesh, in_specs=_ALL, out_specs=spec_of(names), check_vma=False)
+        return lax.slice_in_dim(mapped(key), 0, dims[0])
+
+    def _rows(self, slot: int) -> int | None:
+        """Of a shared variable; None where their number is open."""
+        shape = self.program.shared[slot - self.program.first_shared].type.shape
+        return shape[0] if shape else 0
 
     def left(self, slot: int, value: Array) -> Array:
         """What leaves a step: divided as the variable that it is for, or whole, for all."""

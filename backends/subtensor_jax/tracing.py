@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -28,7 +29,7 @@ from subtensor_jax.lowerings import LOWERINGS, SHAPED, argsort
 from subtensor_jax.runs import order_of, run_starts, run_sums
 from subtensor_jax.scatter import Selection, Span, get, put
 from subtensor_jax.shards import Shards
-from subtensor_jax.spread import Spread
+from subtensor_jax.spread import DRAWS, Spread, shape_of
 from subtensor_jax.wire import scope_of
 
 Lowerings = Mapping[str, Callable[..., Any]]
@@ -41,7 +42,8 @@ class Trace:
     values: arrays by slot; grows. known: values, by slot, that the stage is compiled for. spans: slices whose bounds
     the host has read, by user and axis (see ``binding.Place``). strict: do not rely on the order of writes.
     work: how much is done. below: slots whose values are known to lie in ``[0, below)``. tables: slots whose values are
-    divided over devices; `values` has them without padding. spread: how a program lies on many devices.
+    divided over devices; `values` has them without padding. near: rows that stay where they are, of which `values` has
+    the shape. spread: how a program lies on many devices.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Trace:
         self.positions: dict[tuple[int, int], Any] = {}
         self.below: dict[int, int] = {}
         self.tables: dict[int, Shards] = {}
+        self.near: dict[int, Array] = {}
         self.spread: Spread | None = None
 
     # --- values of slots
@@ -120,6 +123,11 @@ class Trace:
                     self.values.update(zip(i.outs, self._looped(i), strict=True))
                 self.work.touch(*(self.values[o] for o in i.outs))
                 continue
+            if self.spread is not None and i.out in self.spread.nearby:
+                with self._scope(i):
+                    self.near[i.out] = near = self._near(i)
+                self.values[i.out] = shape_of(near.shape[1:], near.dtype)  # nobody looks at more
+                continue
             if not self.binding.static[i.out] or self._is_from_before(i):
                 with self._scope(i):
                     value = self.values[i.out] = self.lowered(i)
@@ -130,6 +138,26 @@ class Trace:
     def _scope(self, i: Instruction) -> AbstractContextManager[Any]:
         """What XLA makes of an instruction bears its name, where somebody will ask."""
         return nullcontext() if self.spread is None else jax.named_scope(scope_of(i.out))
+
+    def _near(self, i: Instruction) -> Array:
+        """Rows that stay with the devices that have them, with one entry of a new first axis for each device."""
+        assert self.spread is not None
+        if i.op.name == "subtensor":
+            table = self.tables[i.args[0]]
+            return table.near(self.select(i.out, i.params["index"], i.args[1:], table.shape))
+        rows = [a for a in dict.fromkeys(i.args) if a in self.near]
+        rest = [a for a in dict.fromkeys(i.args) if a not in self.near and a in self.values]
+
+        def compute(*arrays: Array) -> Array:
+            held: dict[int | Positions, Array] = {a: self.values[a] for a in (*rows, *rest)}
+            self.values.update(zip((*rows, *rest), arrays, strict=True))
+            try:
+                return jnp.asarray(self.lowered(i))
+            finally:
+                self.values.update(held)
+
+        _, names, _ = self.spread.nearby[i.out]
+        return self.spread.row_by_row(names, [self.near[a] for a in rows], [self.values[a] for a in rest], compute)
 
     def division(self, s: Selection, index: Index, inputs: Sequence[int]) -> Any:
         """How the rows at positions are divided over devices, where they are (see ``Spread.division``)."""
@@ -173,6 +201,8 @@ class Trace:
         name = i.op.name
         if name in self.lowerings:
             return self.lowerings[name](*(self.value(a) for a in i.args), **i.params)
+        if name in DRAWS and self.spread is not None:
+            return self.spread.drawn(SHAPED[name], self.value(i.args[0]), self.lengths(i.args[1:]), i.params)
         if name in SHAPED:
             return SHAPED[name](self.value(i.args[0]), self.lengths(i.args[1:]), **i.params)
         form = FORMS.get(name)

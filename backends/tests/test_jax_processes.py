@@ -1,4 +1,4 @@
-"""Tables divided over two processes with two devices each: ``mesh/processes.py``, run by both."""
+"""Tables divided over two processes with two devices each: ``mesh/processes.py``, run by both, in one test."""
 
 import json
 import os
@@ -8,16 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 HERE = Path(__file__).parent / "mesh"
 NAMES = re.findall(r"^@check\ndef (\w+)", (HERE / "processes.py").read_text(), re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    """For each process, what was wrong with each check."""
-    folder = tmp_path_factory.mktemp("seen_by_both")
+def test_two_processes(tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -25,7 +20,7 @@ def told(tmp_path_factory):
     environment = {**os.environ, "XLA_FLAGS": f"{flags} --xla_backend_optimization_level=0", "JAX_PLATFORMS": "cpu"}
     runs = [
         subprocess.Popen(
-            [sys.executable, "-W", "error", "processes.py", str(rank), str(port), str(folder)],
+            [sys.executable, "-W", "error", "processes.py", str(rank), str(port), str(tmp_path)],
             cwd=HERE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for rank in range(2)
@@ -37,14 +32,6 @@ def told(tmp_path_factory):
             run.kill()
     lines = [[json.loads(line) for line in out.splitlines() if line.startswith("{")] for out, _ in ends]
     assert all(lines), [err[-2000:] for _, err in ends]
-    return [{line["name"]: line["problem"] for line in each} for each in lines]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_two_processes(told, name):
-    assert told[0][name] == ""
-    assert told[1].get(name, "") == ""
-
-
-def test_the_second_process_came_to_its_end(told):
-    assert list(told[1]) == NAMES[:-1]
+    told = [{line["name"]: line["problem"] for line in each} for each in lines]
+    assert [{name: problem for name, problem in each.items() if problem} for each in told] == [{}, {}]
+    assert [list(each) for each in told] == [NAMES, NAMES[:-1]]  # the last one ends the second process

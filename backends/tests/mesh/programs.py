@@ -103,6 +103,11 @@ case("fewer rows than devices", lambda t, i: (t[i].inc(0.5), t[i]), [ids], [IDS 
 case("no ids", lambda t, i: (t[i].inc(0.5), t[i]), [ids], [IDS[:0]])
 case("no rows", lambda t, i: (t[i].inc(0.5), t[i]), [ids], [IDS[:0]], shape=(0, 3))
 case("divided columns", lambda t, i: (t[i].inc(0.5), t[i]), [ids], [IDS], shape=(V, 5), axes=(None, "rows"))
+case("what is written is also an output", lambda t, i: (t[i].set(2 * t[i]), 2 * t[i]), [ids], [IDS])
+case("rows go to other rows", lambda t, i: (t[i].set(2 * t[(i + 1) % V]), []), [ids], [IDS])
+case("row by row", lambda t, i: (t[i].set(t[i] / (1 + abs(t[i]).sum(1, keepdims=True))), []), [ids], [IDS])
+case("across the rows", lambda t, i: (t[i].set(t[i] / (1 + abs(t[i]).sum(0))), []), [ids], [IDS])
+case("at a vector for each row", lambda t, i: (t[i].inc(t[i] * t[i].sum(0)), []), [ids], [IDS])
 case("out of range", lambda t, i: (t[i].inc(0.5), t[i]), [ids], [IDS + 1])
 case("in the padding", lambda t, i: (t[i].inc(0.5), t[i]), [ids], [np.array([V])])
 case("in the padding, computed", lambda t, i: (t[i + 1].inc(0.5), t[i + 1]), [ids], [np.array([V - 1])])
@@ -121,6 +126,20 @@ def _swap(backend):
 def _swap_dense(backend):
     t, u = table(), st.shared(np.ones((V, D), "float32"), "u")
     return st.function([], t.sum(), updates=[(t, u), (u, t)], backend=backend), [t, u]
+
+
+@program("rows of two tables of unequal lengths", IDS)
+def _two(backend):
+    t, u, i = table(), table((V + 3, D), name="u"), ids()
+    updates = [(t, t[i].set(u[i] * 2 + t[i])), (u, u[i].inc(t[i]))]
+    return st.function([i], updates=updates, backend=backend), [t, u]
+
+
+@program("rows of two tables of one length", IDS)
+def _two_alike(backend):
+    t, u, i = table(), table((V,), name="u"), ids()
+    updates = [(t, t[i].set(st.exp(u[i]).dimshuffle(0, "x") + t[i])), (u, u[i].inc(t[i].max(1)))]
+    return st.function([i], updates=updates, backend=backend), [t, u]
 
 
 @program("what was written is read", IDS)
@@ -182,6 +201,9 @@ def _rows_cost(optimizer):
 for _name, _optimizer in {
     "Adam over the whole table": lambda c, t: st.optimizers.adam(c, [t], 0.1, untouched="dense"),
     "momentum that catches up": lambda c, t: st.optimizers.momentum(c, [t], 0.1, untouched="catch_up"),
+    "clipped rows": lambda c, t: st.optimizers.adam(c, [t], 0.1, clip_row_norm=1.0, weight_decay=0.1),
+    "rows that are clipped together": lambda c, t: st.optimizers.adagrad(c, [t], 0.1, clip_global_norm=1.0),
+    "rates by row": lambda c, t: st.optimizers.lamb(c, [t], 0.1),
     "rows of a largest norm": lambda c, t: st.optimizers.sgd(
         c, [t], 0.1, constraint={t: st.optimizers.constraints.max_norm(1.0)}
     ),
