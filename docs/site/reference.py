@@ -36,6 +36,8 @@ NAMESPACES = {
     "st.curvature.": st.curvature,
     "subtensor.plugin.": subtensor.plugin,
 }
+_PLACED = {place for *_, sections in GROUPS for _, places in sections for place in places if place.startswith("st.")}
+"""Among them the names that stand where they are named, whatever their module."""
 _WIDTH = 96
 _NOTE = "<!-- Made from the docstrings by `python docs/site/reference.py`; edit them, not this file. -->"
 _START = """```python
@@ -120,7 +122,13 @@ def _parts(text: str, names: frozenset[str]) -> list[str]:
     items = set(cuts)
     cuts = sorted({0, *cuts, *(m.start() for m in _RAISES.finditer(text))})
     spans = itertools.pairwise([*cuts, len(text)])
-    return ["- " * (a in items) + text[a:b].strip() for a, b in spans if text[a:b].strip()]
+    return [_item(text[a:b]) if a in items else text[a:b].strip() for a, b in spans if text[a:b].strip()]
+
+
+def _item(text: str) -> str:
+    """An item of a list, with its names as code."""
+    head, colon, rest = text.strip().partition(":")
+    return "- " + re.sub(r"`?(\*{0,2}\w+)`?", lambda m: m[0] if m[1] == "and" else f"`{m[1]}`", head) + colon + rest
 
 
 def _wrapped(text: str) -> str:
@@ -185,8 +193,12 @@ def _short(text: str) -> str:
 
 
 def _defined_here(value: type, name: str) -> bool:
+    """Whether a member is the class's own, or that of a base which has no entry of its own."""
     owner = next((c for c in value.__mro__ if name in vars(c)), object)
-    return owner.__module__.split(".")[0] == "subtensor"
+    known = {st.Variable, st.In} - {value}
+    return owner.__module__.split(".")[0] == "subtensor" and not any(
+        owner in c.__mro__ for c in known if c in value.__mro__
+    )
 
 
 # --- examples
@@ -245,6 +257,12 @@ def described(entry: Entry) -> str:
     parts.append(prose(inspect.getdoc(value) or "", arguments(value)))
     if isinstance(value, type):
         parts += filter(None, ["\n".join(members(value))])
+    if value is st.Variable:
+        same = [n for n in dir(value) if n[0] != "_" and callable(getattr(st, n, None)) and callable(getattr(value, n))]
+        parts.append("Methods that are the functions of the same names: " + ", ".join(f"`.{n}`" for n in same) + ".")
+        parts.append(
+            "Also `.T`, `.mT`, `.dtype`, `.ndim`, `.size`; operators, `@` included; and NumPy's functions of a node."
+        )
     shown = example(entry)
     if shown:
         parts.append(shown)
@@ -258,24 +276,22 @@ def _made_by_users(value: type) -> bool:
 
 
 def leaves(listed: Iterable[Entry]) -> str:
-    """The table of the makers of inputs: a row for each rank, a column for each dtype."""
+    """The table of the makers of inputs: a row for each rank."""
     names = {n for e in listed for n in e.names}
-    letters = ["", "b", "w", "i", "l", "f", "d"]
-    heads = ["`floatX`", "int8", "int16", "int32", "int64", "float32", "float64"]
-    rows = ["| axes | " + " | ".join(heads) + " |", "|---" * 8 + "|"]
-    kinds = [("0", "scalar"), ("1", "vector"), ("2", "matrix"), ("1, n", "row"), ("n, 1", "col"), ("3", "tensor3"),
-             ("4", "tensor4"), ("5", "tensor5")]  # fmt: skip
+    kinds = [("0", "scalar"), ("1", "vector"), ("2", "matrix"), ("2: 1, n", "row"), ("2: n, 1", "col"),
+             *((str(n), f"tensor{n}") for n in (3, 4, 5))]  # fmt: skip
+    rows = ['| axes | one: `st.vector("x")` | several: `x, y = st.vectors("x", "y")` |', "|---|---|---|"]
     for axes, kind in kinds:
-        several = "matrices" if kind == "matrix" else f"{kind}s"
         cells = []
-        for letter in letters:
-            pair = [f"st.{letter}{kind}", f"st.{letter}{several}"]
-            names -= set(pair)
-            cells.append(" ".join(f"`{n}`" for n in pair))
+        for word in (kind, "matrices" if kind == "matrix" else f"{kind}s"):
+            made = [f"st.{letter}{word}" for letter in ("", *"bwilfd")]
+            names -= set(made)
+            cells.append(", ".join(f"`{n}`" for n in made))
         rows.append(f"| {axes} | " + " | ".join(cells) + " |")
     if names:
         raise SystemExit(f"not in the table of leaves of docs/site/reference.py: {', '.join(sorted(names))}")
-    return "\n".join(rows)
+    letters = "`b` int8, `w` int16, `i` int32, `l` int64, `f` float32, `d` float64; without a letter `config.floatX`."
+    return f"A letter is a dtype: {letters}\n\n" + "\n".join(rows)
 
 
 def table_of_errors(listed: list[Entry]) -> str:
@@ -333,8 +349,8 @@ def pages() -> dict[str, str]:
 def _fits(entry: Entry, place: str) -> bool:
     """place: a module; or a prefix and a module; or a full name."""
     prefix, _, module = place.rpartition(" ")
-    if place in entry.names:
-        return True
+    if place in entry.names or entry.names[0] in _PLACED:
+        return place in entry.names
     space = prefix or "st."
     return entry.module == module and entry.names[0].rpartition(".")[0] + "." == space
 

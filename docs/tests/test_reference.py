@@ -74,7 +74,8 @@ def test_names_are_found_in_prose_only():
 def test_arguments_become_items_and_errors_a_paragraph(reference):
     doc = "First.\n\nx: (n,) floats. y, axis: ints: really. Raises ShapeError\nfor *such*. note: no argument."
     assert reference.prose(doc, frozenset({"x", "y", "axis"})) == (
-        "First.\n\n- x: (n,) floats.\n- y, axis: ints: really.\n\nRaises ShapeError for \\*such\\*. note: no argument."
+        "First.\n\n- `x`: (n,) floats.\n- `y`, `axis`: ints: really.\n\n"
+        "Raises ShapeError for \\*such\\*. note: no argument."
     )
 
 
