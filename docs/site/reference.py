@@ -362,9 +362,10 @@ def front(listing: list[str], index: list[tuple[str, str]]) -> str:
         _NOTE,
         "Every public name, by task; below, by name. `st` is `subtensor`; `subtensor.tensor` has the names of `st`.",
     ]
-    text.append("\n".join(["| | |", "|---|---|", *listing]))
+    text.append("\n".join(["| page | about |", "|---|---|", *listing]))
     for prefix in NAMESPACES:
         names = sorted((n.removeprefix(prefix), to) for n, to in index if n.rpartition(".")[0] + "." == prefix)
+        names.sort(key=lambda pair: pair[0].lower())
         text.append(f"## Names of `{prefix.rstrip('.')}`")
         for _, group in itertools.groupby(names, key=lambda pair: pair[0][0].lower()):
             text.append(" ·\n".join(f"[`{n}`]({to})" for n, to in group))
