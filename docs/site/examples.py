@@ -332,6 +332,11 @@ EXAMPLES: dict[str, str] = {
     "load": "w = st.shared(np.ones(2), name='w')\nst.save('w.safetensors', {'w': w})\nst.load('w.safetensors', {'w': w})",
     "Store": "with st.Store('model') as store:\n    table = store.shared(np.zeros((3, 2)), name='table')\n"
     "    print(table.get_value().shape)",
+    "save_word2vec": "st.save_word2vec('vectors.txt', ['red', 'hat'], np.array([[1.0, 2.0], [3.0, 4.0]]))\n"
+    "words, vectors = st.load_word2vec('vectors.txt')\nwords",
+    "load_word2vec": "st.save_word2vec('v.bin', ['red'], np.ones((1, 2)), binary=True)\n"
+    "table = st.shared(np.zeros((1, 2), 'float32'))\nwords, _ = st.load_word2vec('v.bin', into=table)\n"
+    "words, table.get_value()",
     # --- optimizers
     **{
         f"optimizers.{n}": TABLE + f"updates = st.optimizers.{n}((table[ids] ** 2).sum(), [table], learning_rate=0.1)\n"

@@ -85,8 +85,8 @@ GROUPS: list[tuple[str, str, str, list[tuple[str, list[str]]]]] = [
         )]),
     ]),
     ("keeping", "Keeping values", "Checkpoints, and tables that lie in files. See [large tables](../large-tables.md).", [
-        ("Checkpoints", ["subtensor.checkpoint.saving", "subtensor.checkpoint.loading"]),
-        ("Tables in files", ["subtensor.store.store"]),
+        ("Checkpoints", ["subtensor.checkpoint.saving", "subtensor.checkpoint.*"]),
+        ("Tables in files", ["subtensor.store.*"]),
     ]),
     ("errors", "Errors", "Each says where, what was expected, what was got, and the remedy.", [
         ("The classes", ["subtensor.errors", "st.errors"]),

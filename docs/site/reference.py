@@ -14,6 +14,7 @@ import tempfile
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -352,7 +353,7 @@ def _fits(entry: Entry, place: str) -> bool:
     if place in entry.names or entry.names[0] in _PLACED:
         return place in entry.names
     space = prefix or "st."
-    return entry.module == module and entry.names[0].rpartition(".")[0] + "." == space
+    return fnmatch(entry.module, module) and entry.names[0].rpartition(".")[0] + "." == space
 
 
 def front(listing: list[str], index: list[tuple[str, str]]) -> str:
