@@ -4,11 +4,15 @@ The pages are plain Markdown, whose links a code host follows as well. What only
 pages, which is no page's business, and a front page by the name that browsers ask for.
 """
 
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+
+sys.path.insert(0, str(Path(__file__).parent))
+from groups import GROUPS
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +22,7 @@ NAVIGATION = {
     "Backends": ["backends", "jax", "benchmarks", "reliability", "versions"],
     "Coming from": ["from-*"],
     "Extending": ["writing-a-backend", "writing-*", "conformance", "rewrites", "architecture"],
-    "Reference": ["reference", "reference/*", "errors"],
+    "Reference": ["reference", *(f"reference/{file}" for file, *_ in GROUPS)],
     "More": ["*"],
 }
 """The parts of the navigation, and the pages of docs/ in each, by pattern; a page stands where it is named first."""

@@ -12,6 +12,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 import subtensor as st
@@ -65,7 +66,7 @@ def clean(monkeypatch, tmp_path):
     """What a page sets and registers is undone; what it writes goes into a folder of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "docs" / "examples")
-    with st.config.change_flags(floatX="float64", backend="numpy"):
+    with st.config.change_flags(floatX="float64", backend="numpy"), np.printoptions():
         yield
     by_hand = [info for info in [*st.plugins.backends(), *st.plugins.extensions()] if info.distribution is None]
     for info in by_hand:

@@ -31,9 +31,9 @@ def test_every_page_has_one_place_in_the_navigation(conf):
 
 
 def test_a_page_is_where_it_is_named_and_stars_stay_in_their_folder(conf):
-    parts = conf["parts"](["writing-a-rule", "writing-a-backend", "reference", "reference/a", "new", "from-x"])
+    parts = conf["parts"](["writing-a-rule", "writing-a-backend", "reference", "reference/loops", "new", "from-x"])
     assert parts["Extending"] == ["writing-a-backend", "writing-a-rule"]
-    assert parts["Reference"] == ["reference", "reference/a"]
+    assert parts["Reference"] == ["reference", "reference/loops"]
     assert parts["More"] == ["new"]
 
 

@@ -73,3 +73,6 @@ def constrained(where: str, place: Place, constraint: Constraint, value: Variabl
     if got.dtype != rows.dtype:
         got = cast(got, rows.dtype)
     return got if lead == 1 else reshape(got, dims)
+
+
+__all__ = ["box", "max_norm", "non_negative", "unit_norm"]

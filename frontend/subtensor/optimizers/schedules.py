@@ -72,3 +72,6 @@ def warmup(after: float | Schedule, steps: int) -> Schedule:
         return full * call("minimum", (t + 1) / steps, 1.0)
 
     return at
+
+
+__all__ = ["cosine", "exponential", "step", "warmup"]
