@@ -12,6 +12,7 @@ from subtensor.graph.nodes import OPS, Variable, call, constant_node
 from subtensor.graph.shared import SharedVariable
 from subtensor.ops.shape import broadcast_to_dims, lengths
 from subtensor.ops.subtensor import get_op
+from subtensor.ops.views import VIEWS
 from subtensor.rewrites.axes import (
     Inputs,
     layout,
@@ -246,13 +247,15 @@ def _takes_one(part: Part, inputs: Inputs) -> bool:
 
 
 @rule("read_squeezed", "squeeze(x, A)[i] = squeeze(x[i'], A')", ["subtensor"], tags=LIFT,
-      when="the axes that are left out surely have length 1")  # fmt: skip
+      when="the axes that are left out surely have length 1, and x is not computed")  # fmt: skip
 def _read_squeezed(node: Variable) -> Variable | None:
     inner, *inputs = node.inputs
     if inner.op is None or inner.op.name != "squeeze":
         return None
     x, axes = inner.inputs[0], inner.params["axes"]
     if any(x.type.shape[a] != 1 for a in axes) or x.ndim == len(axes):
+        return None
+    if x.op is not None and x.op.name not in VIEWS:  # what carries increments to a sum by row looks for them above
         return None
     index: Index = node.params["index"]
     rest = iter(index.parts)
