@@ -9,7 +9,7 @@ import numpy as np
 
 from subtensor.graph.nodes import Variable, call
 from subtensor.optimizers.waiting import Average
-from subtensor.program import linear
+from subtensor.program import building
 from subtensor.program.linear import Program
 from subtensor_conformance.known_bad.altered import Altered, Executable
 from subtensor_conformance.known_bad.catalogue import known_bad
@@ -64,14 +64,14 @@ def _average_stands(good: Any, average: Average, place: Any) -> Variable:
     return stands
 
 
-known_bad("bags-off-by-an-eighth", "adds something to bags that are not empty", "bags", "value|state", same, patch=instead(SEGMENTS, "segment_sum", _padded_mean), profile="full")  # fmt: skip
+known_bad("bags-off-by-an-eighth", "adds something to bags that are not empty", "bags", "value|state", same, patch=instead(SEGMENTS, "segment_sum", _padded_mean))  # fmt: skip
 wrong_optimizer("constraint-before-step", "constrains rows before the step, not after it", instead(module("build"), "constrained", _before_the_step), tags="constraint")  # fmt: skip
 wrong_optimizer("padding-gets-state", "leaves rows of padding alone, and not their state", instead(module("places").Place, "kept", _row_only), "state|unused row", "padding")  # fmt: skip
 wrong_optimizer(
     "padding-trained", "trains rows of padding", instead(module("build"), "held", _never), "state|unused row", "padding"
 )
-known_bad("tables-do-not-grow", "goes on with as many rows as tables had at first", "optimizers", "value|state|error", lambda good: Altered(good, around=_as_they_were), "grown", profile="full")  # fmt: skip
-wrong_optimizer("halves-rounded-one-by-one", "rounds increments of 16 bits one by one", instead(linear, "is_narrow_increment", lambda good, node: False), "value|state", "half")  # fmt: skip
+known_bad("tables-do-not-grow", "goes on with as many rows as tables had at first", "optimizers", "value|state|error", lambda good: Altered(good, around=_as_they_were), "grown")  # fmt: skip
+wrong_optimizer("halves-rounded-one-by-one", "rounds increments of 16 bits one by one", instead(building, "is_narrow_increment", lambda good, node: False), "value|state", "half")  # fmt: skip
 wrong_optimizer("halves-in-16-bits", "keeps what it computes for tables of 16 bits in 16 bits", instead(module("build"), "wide", lambda good, dtype: dtype), "value|state|error|dtype", "half")  # fmt: skip
 wrong_optimizer("average-of-idle-rows-stands", "averages rows in the steps alone that write them", instead(Average, "now", _average_stands), "value|state", "average")  # fmt: skip
 wrong_optimizer("long-waits-cut-short", "makes up for two missed steps at most", instead(module("adam").AdamLike, "terms", lambda good, rule, dtype: 2), "value|state", "catch up")  # fmt: skip
