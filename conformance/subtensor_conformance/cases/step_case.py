@@ -41,6 +41,7 @@ QUICK = frozenset(
         "beside-special/adam",
         "resume/momentum",
         "resume/schedule",
+        "large/adagrad",
         "sizes/adagrad",
         "sizes/adam",
         "positions/int8",
