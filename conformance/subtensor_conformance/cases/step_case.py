@@ -47,6 +47,7 @@ QUICK = frozenset(
         "average/sgd",
         "lazy/gaps/adamax",
         "resume/schedule",
+        "large/adagrad",
         "sizes/adagrad",
         "sizes/adam",
         "positions/int8",

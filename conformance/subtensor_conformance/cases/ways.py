@@ -20,7 +20,19 @@ TOP = 2**63 - 1
 @cache
 def _by_area() -> Mapping[str, list[Case]]:
     found: dict[str, list[Case]] = {}
-    for make in (_refused, _ordered, _sorted, _cast, _zeros, _lengths, _diagonals, _unsigned, _rows, _workspace):
+    for make in (
+        _refused,
+        _ordered,
+        _sorted,
+        _cast,
+        _zeros,
+        _lengths,
+        _diagonals,
+        _unsigned,
+        _rows,
+        _boxes,
+        _workspace,
+    ):
         for case in make():
             found.setdefault(case.area, []).append(case)
     return found
@@ -141,10 +153,14 @@ def _cast() -> Iterator[Case]:
         ("int8", -128.0, 128.0), ("uint8", 0.0, 256.0), ("int32", -(2.0**31), 2.0**31), ("uint32", 0.0, 2.0**32),
         ("int64", -(2.0**63), 2.0**63), ("uint64", 0.0, 2.0**64),
     ):  # fmt: skip
-        for name, data in (
-            ("high", [1.0, high, 2.0, high * 2]), ("low", [1.0, low * 2 - 5, 2.0, low - 2.0**20]), ("lowest", [low, 1.0, low]),
-        ):  # fmt: skip
-            yield _one(f"dtypes/cast-one-side/{name}/{dtype}", {"x": value("float64", data)}, f"x.astype('{dtype}')")
+        sides = {
+            "h": [1.0, high, 2.0, high * 2],
+            "l": [1.0, low * 2 - 5, 2.0, low - 2.0**20],
+            "w": [low, 1.0, low],
+            "e": [1.0, high],
+        }
+        values = {name: value("float64", data) for name, data in sides.items()}
+        yield _one(f"dtypes/cast-one-side/{dtype}", values, *(f"{name}.astype('{dtype}')" for name in sides))
     yield _one("dtypes/cast-of-nothing", {"x": Value("float64", (0, 2), ())}, "x.astype('int8')", "x.astype('uint64')")
 
 
@@ -194,9 +210,12 @@ def _diagonals() -> Iterator[Case]:
         ("beside", f":, {n}, {n} + 3"), ("steps", "st.arange(2) * 2, st.arange(2) * 3 + 1"),
         ("apart-steps", "st.arange(2) * 3, 1:, st.arange(2) * 2 + 1"), ("all", "st.arange(4), st.arange(4), st.arange(4)"),
     ):  # fmt: skip
-        for static in (True, False):
+        for static in (True, False) if name in ("last", "apart-steps") else (False,):
             label = "known" if static else "run-time"
             yield _one(f"get/diagonal/{name}/{label}", {"x": x}, f"x[{key}]", static=static)
+    four = array("float64", (2, 3, 4, 3), 4)
+    for name, key in (("last", f":, :, {n}, {n}"), ("apart", f":, {n}, :, {n}"), ("middle", f":, {n}, {n}")):
+        yield _one(f"get/diagonal/four-axes/{name}", {"x": four}, f"x[{key}]", static=True)
     long = ("BoundsError", "is out of bounds for axis 0 of x")
     yield _one("errors/diagonal/too-long", {"x": X}, "x[st.arange(5), st.arange(5) % 2]", raises=long)
     beyond = ("BoundsError", "is out of bounds for axis 1 of x")
@@ -250,6 +269,39 @@ def _rows() -> Iterator[Case]:
     )  # fmt: skip
 
 
+def _boxes() -> Iterator[Case]:
+    """Writes of one piece beside positions that are computed, so that only a run finds them out of range; bools that add up."""
+    tables = (state("a", X), state("b", array("float64", (4, 2), 2)))
+    good, other, high, low = (value("int64", ids) for ids in ([1, 3, 1], [0, -1, 2], [1, 5, 1], [1, -4, 1]))
+    inputs = (given("k", good), given("y", Y))
+    for name, first in (
+        ("row", "a[0].set(y[0])"), ("row-inc", "a[-1].inc(y[0])"), ("slice", "a[1:].set(y)"), ("slice-inc", "a[:3].inc(y)"),
+        ("all", "a[:].set(y[0])"), ("all-inc", "a[:].inc(y[0])"), ("element", "a[1, 1].inc(y[0, 0])"),
+        ("column", "a[:3, 1].set(y[:, 0])"), ("step", "a[::3].inc(y[:2])"),
+    ):  # fmt: skip
+        for label, bad in (("above", high), ("below", low)):
+            if label == "above" or name in ("row", "slice-inc"):
+                text = ("BoundsError", "is out of bounds for axis 0 of b")
+                yield Case(
+                    f"transaction/computed/{name}/{label}", inputs=inputs, shared=tables, outputs=("a.sum(axis=0)",),
+                    updates=(("a", first), ("b", "b[k - 1].inc(y)")), tags=("out of bounds", "edges"),
+                    calls=(Call((good, Y)), Call((bad, Z), raises=text), Call((other, Z))),
+                )  # fmt: skip
+    many = Value("int64", (256,), (1,) * 256)
+    flags, all_true = value("bool", [False, False, True]), Value("bool", (256,), (True,) * 256)
+    yield _one("inc/bool-256-times", {"x": flags, "i": many, "y": all_true}, "x[i].inc(y)")
+    two = value("bool", [True, False])
+    yield _one(
+        "inc/bool-pieces", {"x": flags, "y": two}, "x[1:].inc(y)", "x[:2].inc(y)", "x[0].inc(y[0])", "x[::2].inc(y)"
+    )
+    cube, part = array("float64", (4, 3, 2), 3), array("float64", (2, 2, 2), 4)
+    values = {"x": cube, "y": part, "i": value("int64", [2, 0])}
+    yield _one(
+        "set/known-ids-and-pieces", values, "x[[3, 1], 1:].set(y)", "x[[3, 1], :, 1:].set(y[0, 0, 0])", "x[[3, 1], i].set(y[0])",
+        "x[:2, [2, 0]].set(y)", "x[i, [2, 0], 1:].set(y[0, :, :1])", static=True,
+    )  # fmt: skip
+
+
 def _workspace() -> Iterator[Case]:
     """Temporaries of more than two megabytes, of one size and another."""
     x = pattern("float64", (61, 64), 29)
@@ -277,6 +329,9 @@ def _workspace() -> Iterator[Case]:
     yield Case(
         "elementwise/megabytes/chain", inputs=tall, outputs=(output,), oracle=((output, "st.maximum(y.max(0) * 2, z)"),),
         calls=(Call((y, z)),), tags=("sizes",),
+    )  # fmt: skip
+    yield Case(
+        "ownership/megabytes/view", inputs=tall[:1], outputs=("(y * 2)[1:]",), calls=(Call((y,)),), tags=("sizes",),
     )  # fmt: skip
     yield Case(
         "linalg/megabytes/product", inputs=(Given("a", "float64", (None, 1)), given("b", b, static=True)),

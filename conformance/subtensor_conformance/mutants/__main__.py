@@ -18,7 +18,7 @@ from pathlib import Path
 from subtensor_conformance.mutants.generate import Mutant, mutants
 from subtensor_conformance.mutants.lane import Coverage, Fate, covered, tried
 from subtensor_conformance.mutants.subjects import SUBJECTS
-from subtensor_conformance.mutants.survivors import SURVIVORS
+from subtensor_conformance.mutants.survivors import survivors
 from subtensor_conformance.runner import plan
 
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--verbose", action="store_true", help="print also what is killed, and by which case")
     options = parser.parse_args(argv)
     chosen = chosen_from(options.backend, options.only, options.sample, options.seed)
-    known = SURVIVORS[options.backend]
+    known = survivors(options.backend)
     if not options.listed:
         chosen = [m for m in chosen if m.label not in known]
     start = time.perf_counter()

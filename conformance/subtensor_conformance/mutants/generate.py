@@ -88,14 +88,15 @@ def mutants(modules: Sequence[str], functions: Sequence[str] = ()) -> list[Mutan
         for name, root in _functions(_tree(module)):
             if functions and name not in functions:
                 continue
+            around = _statements(root)
             for number, (parent, field, _, node) in enumerate(places(root)):
                 for k, (what, edit) in enumerate(edits(parent, field, node)):
                     new = edit(copy.deepcopy(node))
                     after = "nothing" if isinstance(new, ast.Pass | None) else spelled(new)
                     label = f"{short}.{name}: {_short(spelled(node))} -> {_short(after)}"
                     if isinstance(node, ast.Constant) or "left out" in what:
-                        label += f", in {_short(spelled(_statement(root, node)))}"
-                    first = getattr(_statement(root, node), "lineno", 0)
+                        label += f", in {_short(spelled(_head(around[node])))}"
+                    first = getattr(around[node], "lineno", 0)
                     lines = (min(first, getattr(node, "lineno", first)), getattr(node, "end_lineno", first))
                     add(label, module=module, function=name, lines=lines, place=number, edit=k)
     return found
@@ -105,14 +106,27 @@ def _short(text: str, most: int = 90) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}…{text[-most // 2 :]}"
 
 
-def _statement(root: ast.AST, wanted: ast.AST) -> ast.AST:
-    """The smallest statement around a node, without what is nested in it."""
-    around = [s for s in ast.walk(root) if isinstance(s, ast.stmt) and any(n is wanted for n in ast.walk(s))]
-    found = min(around, key=lambda s: sum(1 for _ in ast.walk(s)), default=root)
-    if isinstance(found, ast.If | ast.For | ast.While | ast.With):
-        found = copy.copy(found)
-        found.body, found.orelse = [ast.Pass()], []  # type: ignore[union-attr]  # a compound statement
+def _statements(root: ast.AST) -> dict[ast.AST, ast.AST]:
+    """For each node below `root` the smallest statement around it."""
+    found: dict[ast.AST, ast.AST] = {}
+    stack = [(root, root)]
+    while stack:
+        node, around = stack.pop()
+        around = node if isinstance(node, ast.stmt) else around
+        found[node] = around
+        stack += [(child, around) for child in ast.iter_child_nodes(node)]
     return found
+
+
+def _head(statement: ast.AST) -> ast.AST:
+    """A statement without what is nested in it."""
+    if isinstance(statement, ast.If | ast.For | ast.While | ast.With):
+        head = copy.copy(statement)
+        head.body = [ast.Pass()]
+        if not isinstance(head, ast.With):
+            head.orelse = []
+        return head
+    return statement
 
 
 def _thresholds(module: str) -> Iterator[tuple[str, int, int]]:

@@ -29,5 +29,11 @@ SUBJECTS: dict[str, dict[str, tuple[str, ...]]] = {
         "subtensor_jax.packing": (),
         "subtensor_jax.lowerings": (),
     },
+    "jax-strict": {
+        "subtensor_jax.scatter": ("put", "_put_strictly", "_sums_of_runs", "Selection.keys"),
+    },
 }  # fmt: skip
-"""For each backend its modules, and of each the functions by qualified name, or none for all of them."""
+"""For each backend its modules, and of each the functions by qualified name, or none for all of them.
+
+``jax-strict`` is JAX as it runs where a device promises no order of writes.
+"""

@@ -22,6 +22,9 @@ from subtensor_conformance.mutants.generate import Mutant
 from subtensor_conformance.mutants.patch import Patcher
 from subtensor_conformance.report import case_of
 
+FIRST = "create/zeros"
+"""A case that leaves nothing behind, such as memory that mutants would find at hand."""
+
 FORKED = ("numpy",)
 """Backends of which each mutant gets a process of its own: what it writes out of bounds stays there."""
 
@@ -38,10 +41,15 @@ def _ring(*_: object) -> None:
 
 
 def serve(pipe: Connection, backend: str) -> None:
-    """Answer requests until the other end is closed."""
+    """Answer requests until the other end is closed.
+
+    backend: ``NAME``, or ``NAME-WAY`` for one that has a way switched on.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     warnings.simplefilter("ignore")
-    plugins.get_backend(backend)
+    backend, _, way = backend.partition("-")
+    if way:
+        setattr(plugins.get_backend(backend), way, True)
     package = f"subtensor_{backend}"
     patcher: Patcher | None = None
     signal.signal(signal.SIGALRM, _ring)
@@ -56,7 +64,7 @@ def serve(pipe: Connection, backend: str) -> None:
                 continue
             _, mutant, cases, limit = request
             if patcher is None:
-                check(case_of(cases[0]), backend)  # which loads what is loaded late
+                check(case_of(FIRST), backend)  # which loads what is loaded late
                 patcher = Patcher([package])
             try_it = _forked if backend in FORKED else _here
             pipe.send(try_it(patcher, mutant, cases, backend, limit))
