@@ -105,8 +105,9 @@ class Executable:
             return self._general(inputs, cells)
         except jax.errors.JaxRuntimeError as error:
             names = ", ".join(self.program.shared[c.shared].label for c in self.program.commits)
+            cause = str(error).splitlines()[0]
             raise self.spread.lost(
-                f"{self.program.name}: the step broke off, as when another process goes ({str(error).splitlines()[0]}); the "
+                f"{self.program.name}: the step broke off, as when another process goes ({cause}); the "
                 f"values of {names or 'no variable'} are lost here. Start the processes again, from the last checkpoint"
             ) from error
 
