@@ -20,7 +20,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from subtensor.errors import ProcessError
 from subtensor.graph.cells import Cell, Holder, commit
 from subtensor.graph.interrupts import deferred_interrupts
 from subtensor.program.contract import Timing
@@ -106,8 +105,9 @@ class Executable:
             return self._general(inputs, cells)
         except jax.errors.JaxRuntimeError as error:
             names = ", ".join(self.program.shared[c.shared].label for c in self.program.commits)
-            raise ProcessError(
-                f"{self.program.name}: another process went away during the step ({str(error).splitlines()[0]}); the "
+            cause = str(error).splitlines()[0]
+            raise self.spread.lost(
+                f"{self.program.name}: the step broke off, as when another process goes ({cause}); the "
                 f"values of {names or 'no variable'} are lost here. Start the processes again, from the last checkpoint"
             ) from error
 

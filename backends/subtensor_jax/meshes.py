@@ -32,7 +32,7 @@ class Grid:
     mesh: Mesh
     served: tuple[tuple[str, Names], ...]
     gather: bool = False
-    timeout: float = 300.0
+    timeout: float = 80.0
 
     def names(self, role: str | None, what: str) -> Names:
         """The mesh's axes that serve a role. Raises ShardingError where the mesh has nothing for it."""
@@ -127,7 +127,7 @@ class DeviceMesh:
 
 
 def mesh(
-    *given: Any, devices: Sequence[Any] | None = None, gather: bool = False, timeout: Any = 300.0, **roles: Any
+    *given: Any, devices: Sequence[Any] | None = None, gather: bool = False, timeout: Any = 80.0, **roles: Any
 ) -> DeviceMesh:
     """Devices for roles, to be entered by ``with``: functions that are built inside run on them.
 

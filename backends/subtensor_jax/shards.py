@@ -317,7 +317,7 @@ def _summed(x: Array, names: Names, axis: int | None) -> Array:
     axis: along which each gets its part; None: each gets all.
     """
     dtype: np.dtype[Any] = x.dtype
-    if dtype.kind == "f":
+    if jnp.issubdtype(dtype, jnp.floating):
         carrier = _CARRIERS[dtype.itemsize]
         bits = lax.bitcast_convert_type(x, carrier)
         wide: np.dtype[Any] = np.dtype(np.uint32) if dtype.itemsize < 4 else carrier

@@ -12,6 +12,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import PartitionSpec
 
+from subtensor.errors import ProcessError
 from subtensor.graph.indexing import At, Index
 from subtensor.graph.roles import Axes
 from subtensor.program.linear import Program
@@ -164,6 +165,12 @@ class Spread:
         """Go on when all processes of the mesh are about to make the same step, else raise ProcessError in each."""
         if self.others is not None:
             self.others.agree(step_of(self.program.name, self.digest, self.grid, inputs), self.grid.timeout)
+
+    def lost(self, why: str) -> ProcessError:
+        """The error of a step that another process left; later ones raise it too, without waiting for that process."""
+        if self.others is not None:
+            self.others.broken = why
+        return ProcessError(why)
 
     def wait(self, arrays: Any) -> None:
         """Until all devices are done: one that is may have given its outputs while others still read the arguments."""

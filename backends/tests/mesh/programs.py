@@ -89,6 +89,7 @@ case("int32", lambda t, i: (t[i].inc(3), t[i]), [ids], [IDS], dtype="int32")
 case("int8", lambda t, i: (t[i].inc(3), t[i]), [ids], [IDS], dtype="int8")
 case("bool", lambda t, i: (t[i].set(True), t[i]), [ids], [IDS], dtype="bool")
 case("float16", lambda t, i: (t[i].set(0.5), t[i]), [ids], [IDS], dtype="float16")
+case("bfloat16", lambda t, i: (t[i].set(0.5), t[i]), [ids], [IDS], dtype="bfloat16")
 case("float64", lambda t, i: (t[i].set(0.5), t[i]), [ids], [IDS], dtype="float64")
 case("a vector", lambda t, i: (t[i].inc(0.5), t[i]), [ids], [IDS], shape=(V,))
 case(
