@@ -64,7 +64,6 @@ def _forward() -> Iterator[Case]:
             yield _case(
                 f"count/last/{n}", {"s": s, "n": value("int64", n)},
                 "st.scan(lambda s: s * 0.5 + 1, outputs_info=s, n_steps=n)[0][-1]", "count", "state", "last",
-                capability="dynamic_shapes",
             )  # fmt: skip
     taps = '{"input": x, "taps": [-2, 0, 1]}'
     for word in ("", ", go_backwards=True"):
