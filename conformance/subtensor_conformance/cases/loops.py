@@ -111,7 +111,7 @@ def _forward() -> Iterator[Case]:
         yield _case(
             f"until/last/{name}", {"s": value("float64", [1.0, 2.0]), "m": value("float64", m)},
             "st.scan(lambda s, m: (s + s, st.until(s.sum() > m)), outputs_info=s, non_sequences=m, n_steps=9)[0][-1]",
-            "until", "state", "last", capability="dynamic_shapes",
+            "until", "state", "last",
         )  # fmt: skip
 
 
