@@ -18,7 +18,17 @@ ROOT = Path(__file__).parents[2]
 
 NAVIGATION = {
     "Start": ["quick-start", "subsets", "recipes", "semantics"],
-    "In depth": ["embeddings", "optimizers", "random", "loops", "large-tables", "sharding", "looking"],
+    "In depth": [
+        "embeddings",
+        "sequences",
+        "optimizers",
+        "random",
+        "loops",
+        "large-tables",
+        "sharding",
+        "looking",
+        "errors",
+    ],
     "Backends": ["backends", "jax", "benchmarks", "reliability", "versions"],
     "Coming from": ["from-*"],
     "Extending": ["writing-a-backend", "writing-*", "conformance", "rewrites", "architecture"],

@@ -400,6 +400,7 @@ EXAMPLES: dict[str, str] = {
     "random.gumbel": "st.random.gumbel(st.random.key(42), (2,))",
     "random.bernoulli": "st.random.bernoulli(st.random.key(42), 0.3, (4,))",
     "random.integers": "st.random.integers(st.random.key(42), (4,), 0, 10)",
+    "random.poisson": "st.random.poisson(st.random.key(42), 3.0, (4,))",
     "random.permutation": "st.random.permutation(st.random.key(42), 5)",
     "random.choice": "st.random.choice(st.random.key(42), 10, (3,), replace=False)",
     "random.categorical": "st.random.categorical(st.random.key(42), [0.0, 1.0, 5.0])",

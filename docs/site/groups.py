@@ -73,10 +73,11 @@ GROUPS: list[tuple[str, str, str, list[tuple[str, list[str]]]]] = [
     ("random", "Random numbers", "Draws with keys, and streams. See [the page](../random.md).", [
         ("The module", ["st.random"]),
         ("Keys", ["st.random. subtensor.random.keys"]),
-        ("Draws", ["st.random. subtensor.random.draws"]),
+        ("Draws", ["st.random. subtensor.random.draws", "st.random. subtensor.random.arrivals"]),
         ("Draws by weight", ["st.random. subtensor.random.weighted"]),
         ("Rounding", ["st.random. subtensor.random.rounding"]),
         ("Streams", ["st.random. subtensor.random.streams", "subtensor.random.streams"]),
+        ("More draws", ["st.random. subtensor.random.*"]),
     ]),
     ("curvature", "Curvature", "Hessian-free and Gauss-Newton steps on subsets. See [the page](../optimizers.md).", [
         ("The module", ["st.curvature"]),

@@ -74,7 +74,7 @@ def clean(monkeypatch, tmp_path):
 
 
 @pytest.mark.usefixtures("clean")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_python_block_does_what_the_page_says(page):
     namespace = {"__name__": "page"}
     for block in blocks(page.read_text(encoding="utf-8")):
@@ -82,7 +82,7 @@ def test_every_python_block_does_what_the_page_says(page):
             run(block, str(page), namespace)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_no_block_escapes_the_tests_by_its_language(page):
     strange = [(b.line, b.info) for b in blocks(page.read_text(encoding="utf-8")) if b.info not in LANGUAGES]
     assert not strange
@@ -118,7 +118,7 @@ def anchors(text):
     return {re.sub(r"[^\w\- ]", "", h.lower()).strip().replace(" ", "-") for h in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(page):
     text = page.read_text(encoding="utf-8")
     prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)

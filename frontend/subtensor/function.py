@@ -189,7 +189,10 @@ class Function:
         swapped: dict[Variable, Variable] = {}
         for old, new in (swap or {}).items():
             if old not in self.program.shared:
-                raise FunctionError(f"{self.name}: copy: it does not read or update {old!r}, which swap names")
+                raise FunctionError(
+                    f"{self.name}: copy: it does not read or update {old!r}, which swap names; "
+                    "expected its shared variables"
+                )
             if not isinstance(new, SharedVariable) or new.type != old.type:
                 raise UpdateTypeError(
                     f"{self.name}: copy: swap replaces {old!r} with {new!r}; expected a shared variable of type "
@@ -359,7 +362,9 @@ class Function:
         nothing, or only when it sees values, leaves it to the first call. Raises CallError for a wrong number of them.
         """
         if shapes is not None and len(shapes) != len(self._parameters):
-            raise CallError(f"{self.name}: compile: {len(shapes)} shapes for {len(self._parameters)} inputs")
+            raise CallError(
+                f"{self.name}: compile: {len(shapes)} shapes for {len(self._parameters)} inputs; expected equal"
+            )
         prepare = getattr(self._execute, "prepare", None)
         if prepare is not None:
             prepare(shapes)
@@ -376,7 +381,9 @@ class Function:
         arguments, for numbers without a call. Raises CallError for a wrong number of them.
         """
         if shapes is not None and len(shapes) != len(self._parameters):
-            raise CallError(f"{self.name}: explain: {len(shapes)} shapes for {len(self._parameters)} inputs")
+            raise CallError(
+                f"{self.name}: explain: {len(shapes)} shapes for {len(self._parameters)} inputs; expected equal"
+            )
         steps: list[Rewriting] | None = None
         if rewrites:
             outputs, updates = self.source
@@ -623,7 +630,9 @@ def _remembered(
         if p.update is None or p.state is None:
             continue
         if any(s is p.state for s, _ in pairs):
-            raise UpdateError(f"{label}: {p.state.label} is updated twice, in updates and by In(update=…)")
+            raise UpdateError(
+                f"{label}: {p.state.label} is updated twice, in updates and by In(update=…); expected one of them"
+            )
         value = _scalar_like(p.state, p.update) if is_weak(p.update) else as_tensor(p.update)
         found.append((p.state, value))
     return found
@@ -751,7 +760,7 @@ def _given_pairs(givens: Any, label: str) -> dict[Variable, Variable]:
         if not isinstance(old, Variable):
             raise FunctionError(f"{label}: givens replaces {old!r}; expected a symbolic variable")
         if old in replacements:
-            raise FunctionError(f"{label}: givens replaces {old.label} twice")
+            raise FunctionError(f"{label}: givens replaces {old.label} twice; expected one replacement")
         value = _scalar_like(old, new) if is_weak(new) else as_tensor(new)
         if value.ndim != old.ndim:
             raise UpdateTypeError(f"{label}: givens replaces {old!r} with {value!r}; expected {old.ndim} axes")

@@ -48,7 +48,7 @@ def paired(f: Any, points: Any, what: str) -> tuple[list[Variable], list[Variabl
         v = cast(as_tensor(value), node.dtype)
         if v.ndim != node.ndim:
             raise ShapeError(
-                f"{what}: the evaluation point {v.label} of {node.label} has {v.ndim} axes, not {node.ndim}"
+                f"{what}: the evaluation point {v.label} of {node.label} has {v.ndim} axes; expected {node.ndim}"
             )
         pairs.append(v)
     return nodes, pairs

@@ -205,7 +205,9 @@ class Variable(Operators["Variable"]):
         object.__setattr__(self, key, checked_name(value) if key == "name" and value is not None else value)
 
     def __delattr__(self, key: str) -> None:
-        raise SettingError(f"{self.label}: {key} cannot be deleted, for nodes are immutable")
+        raise SettingError(
+            f"{self.label}: {key} cannot be deleted, for nodes are immutable; apply an op for another node"
+        )
 
     @property
     def dtype(self) -> str:  # type: ignore[override]  # the mixin declares what is a property here

@@ -132,7 +132,9 @@ def check_static_shape(what: str, got: tuple[int, ...], static: Sequence[int | N
     """Raises ShapeError where a value's shape does not fit a static one."""
     if len(got) != len(static) or any(s is not None and s != g for s, g in zip(static, got, strict=True)):
         spelled = ", ".join("?" if s is None else str(s) for s in static) + ("," if len(static) == 1 else "")
-        raise ShapeError(f"{what} has shape ({spelled}), got a value of shape {got}")
+        raise ShapeError(
+            f"{what} has shape ({spelled}), got a value of shape {got}; expected equal lengths where they are given"
+        )
 
 
 def shared(

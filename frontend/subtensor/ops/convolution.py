@@ -243,7 +243,10 @@ def convolved(
 def refuse_unshared(where: str, unshared: bool) -> None:
     """Raises Unsupported for filters that are not shared by all places."""
     if unshared:
-        raise Unsupported(f"{where}: unshared=True: filters that differ from place to place are not supported")
+        raise Unsupported(
+            f"{where}: unshared=True: filters that differ from place to place are not supported; "
+            "read the places with x[…, rows, columns] and use st.einsum"
+        )
 
 
 @public

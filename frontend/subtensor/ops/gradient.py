@@ -43,7 +43,9 @@ def zero_grad(x: Any) -> Variable:
 def grad_clip(x: Any, lower_bound: float, upper_bound: float) -> Variable:
     """x, whose gradient is limited elementwise to ``[lower_bound, upper_bound]``."""
     if lower_bound > upper_bound:
-        raise GradientError(f"grad_clip: lower bound {lower_bound} above upper bound {upper_bound}")
+        raise GradientError(
+            f"grad_clip: lower bound {lower_bound} above upper bound {upper_bound}; expected lower <= upper"
+        )
     return _clip(as_tensor(x), low=lower_bound, high=upper_bound)
 
 

@@ -161,7 +161,10 @@ def batched_tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
     a, b = promoted("batched_tensordot", a, b)
     if isinstance(axes, int):
         if not 0 <= axes < min(a.ndim, b.ndim):
-            raise ShapeError(f"batched_tensordot: axes={axes} for operands with {a.ndim} and {b.ndim} axes")
+            raise ShapeError(
+                f"batched_tensordot: axes={axes} for operands with {a.ndim} and {b.ndim} axes; "
+                "expected 0 or more, and less than both: the first axis is the batch"
+            )
         return _batched_sums(a, b, list(range(a.ndim - axes, a.ndim)), list(range(1, axes + 1)))
     left, right = _axis_pairs("batched_tensordot", a, b, axes)
     if 0 in left or 0 in right:
@@ -185,7 +188,10 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Variable:
     a, b = promoted("tensordot", a, b)
     if isinstance(axes, int):
         if not 0 <= axes <= min(a.ndim, b.ndim):
-            raise ShapeError(f"tensordot: axes={axes} for operands with {a.ndim} and {b.ndim} axes")
+            raise ShapeError(
+                f"tensordot: axes={axes} for operands with {a.ndim} and {b.ndim} axes; "
+                f"expected 0 to {min(a.ndim, b.ndim)}"
+            )
         over_a, over_b = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     else:
         over_a, over_b = _axis_pairs("tensordot", a, b, axes)
@@ -316,7 +322,10 @@ def _einsum_terms(subscripts: str, nodes: Sequence[Variable]) -> tuple[list[str]
             extra = max(extra, n)
             term = term.replace("...", "".join(spare[:n][::-1]))
         if not all(c.isalpha() for c in term) or len(term) != x.ndim:
-            raise ShapeError(f"einsum: the term {term!r} of {subscripts!r} does not fit {x!r} with {x.ndim} axes")
+            raise ShapeError(
+                f"einsum: the term {term!r} of {subscripts!r} does not fit {x!r} with {x.ndim} axes; "
+                "expected a letter for each axis"
+            )
         written.append(term)
     ellipsis = "".join(spare[:extra][::-1])
     if arrow:

@@ -114,7 +114,9 @@ def as_dims(where: str, given: Any, ndim: int | None = None) -> list[Variable]:
                 raise ShapeError(f"{where}: the length of the shape vector {given!r} is not known; pass ndim=")
             n, given = ndim, fixed_shape(given, shape=(ndim,))
         if ndim is not None and n != ndim:
-            raise ShapeError(f"{where}: the shape {given.label} has {counted(n, 'axis')}, but ndim={ndim}")
+            raise ShapeError(
+                f"{where}: the shape {given.label} has {counted(n, 'axis')}, but ndim={ndim}; expected equal"
+            )
         if given.known is not None:
             return [_known_length(where, d) for d in given.known.tolist()]
         if not is_integer(given.dtype):
@@ -133,7 +135,7 @@ def as_dims(where: str, given: Any, ndim: int | None = None) -> list[Variable]:
             raise DTypeError(f"{where}: {d!r} is not a length; expected an integer scalar")
         dims.append(cast(d, INDEX))
     if ndim is not None and len(dims) != ndim:
-        raise ShapeError(f"{where}: the shape has {counted(len(dims), 'axis')}, but ndim={ndim}")
+        raise ShapeError(f"{where}: the shape has {counted(len(dims), 'axis')}, but ndim={ndim}; expected equal")
     return dims
 
 
@@ -264,7 +266,10 @@ def flatten(x: Any, ndim: int = 1, outdim: int | None = None) -> Variable:
     if node.ndim == ndim:
         return node
     if not 1 <= ndim <= max(node.ndim, 1):
-        raise ShapeError(f"flatten: ndim={ndim} for {node.label} with {counted(node.ndim, 'axis')}")
+        raise ShapeError(
+            f"flatten: ndim={ndim} for {node.label} with {counted(node.ndim, 'axis')}; "
+            f"expected 1 to {max(node.ndim, 1)}"
+        )
     dims = lengths(node)
     return reshape(node, [*dims[: ndim - 1], product(dims[ndim - 1 :])])
 
@@ -303,7 +308,10 @@ def transpose(x: Any, axes: Any = None) -> Variable:
         axes = range(node.ndim)[::-1]
     axes = tuple(normalize_axis(a, node.ndim, "transpose") for a in axes)
     if sorted(axes) != list(range(node.ndim)):
-        raise ShapeError(f"transpose: {axes} does not permute the {counted(node.ndim, 'axis')} of {node.label}")
+        raise ShapeError(
+            f"transpose: {axes} does not permute the {counted(node.ndim, 'axis')} of {node.label}; "
+            "expected each axis once"
+        )
     if axes == tuple(range(node.ndim)):
         return node
     if node.op is _transpose:
@@ -579,7 +587,9 @@ def specify_shape(x: Any, shape: Any) -> Variable:
         at = given.index(Ellipsis)
         given[at : at + 1] = [None] * (x.ndim - len(given) + 1)
     if len(given) != x.ndim:
-        raise ShapeError(f"specify_shape: {counted(len(given), 'axis')} given for {label}, which has {x.ndim}")
+        raise ShapeError(
+            f"specify_shape: {counted(len(given), 'axis')} given for {label}, which has {x.ndim}; expected equal"
+        )
     _refuse_negative("specify_shape", [d for d in given if d is not None])
     static = tuple(None if d is None else _static(d) for d in given)
     if any(d not in (None, have) for d, have in zip(static, x.type.shape, strict=True)):

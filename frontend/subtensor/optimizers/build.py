@@ -347,7 +347,10 @@ class _Assembly:
         for option, tables in (("constraint", s.constraint), ("padding", s.padding)):
             for table in tables:
                 if table not in made.places_written:
-                    raise OptimizerError(f"{s.where}: {option} names {table.label}, which is not among the parameters")
+                    raise OptimizerError(
+                        f"{s.where}: {option} names {table.label}, which is not among the parameters; expected a table "
+                        "that is trained"
+                    )
         if self.linear:
             return self.finish(self.subtract_all(places, gradients))
         for p, positions in places:

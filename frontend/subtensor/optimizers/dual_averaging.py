@@ -57,6 +57,8 @@ def madgrad(
     State: w₀, s and v, of the parameter's shape. step_count as in ``adam``. An ε of 0 makes NaN where g is 0.
     """
     if options.get("weight_decay") and options.get("untouched") == "catch_up":
-        raise OptimizerError("madgrad: weight_decay does not go with untouched='catch_up', for w is an average")
+        raise OptimizerError(
+            "madgrad: weight_decay does not go with untouched='catch_up', for w is an average; use untouched='freeze'"
+        )
     rule = Madgrad(number("madgrad: momentum", momentum, 0, 1), number("madgrad: epsilon", epsilon))
     return build(rule, cost_or_grads, params, learning_rate, options, step_count)

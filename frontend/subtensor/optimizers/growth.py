@@ -45,12 +45,16 @@ def grow(
         old = table.cell.read()
         new = table.accepted(rows, "grow") if np.size(rows) else np.zeros((0, *old.shape[1:]), old.dtype)
         if new.shape[1:] != old.shape[1:]:
-            raise ShapeError(f"{what} has rows of shape {old.shape[1:]}, got rows of shape {new.shape[1:]}")
+            raise ShapeError(
+                f"{what} has rows of shape {old.shape[1:]}, got rows of shape {new.shape[1:]}; expected equal"
+            )
         values = [np.concatenate([old, new])]
         for v in state:
             have = v.cell.read()
             if len(have) > len(values[0]):
-                raise ShapeError(f"grow: {v.label} has {len(have)} rows, {table.label} gets {len(values[0])}")
+                raise ShapeError(
+                    f"grow: {v.label} has {len(have)} rows, {table.label} gets {len(values[0])}; expected equal"
+                )
             fill = _first(v, values[0][len(have) :], have, starts.get(v), lasts.get(v))
             values.append(np.concatenate([have, fill]))
         replace_values([v.cell for v in variables], values)

@@ -50,7 +50,10 @@ def _among(what: str, table: SharedVariable, keys: Variable, numbers: Any) -> Va
     size = table.cell.shape[0]
     wrong = numbers[(numbers >= size) | (numbers < -size)]
     if wrong.size:
-        raise BoundsError(f"{what}: row {wrong[0]} is out of bounds for {table.label}, which has {size} rows")
+        raise BoundsError(
+            f"{what}: row {wrong[0]} is out of bounds for {table.label}, which has {size} rows; "
+            f"expected {-size} to {size - 1}"
+        )
     rows = constant(np.unique(np.where(numbers < 0, numbers + size, numbers)).astype("int64"))
     if rows.type.shape == (1,):
         return call("equal", keys, rows[0])

@@ -126,7 +126,7 @@ class Parameter:
     def _cast(self, value: Any, array: Array) -> Array:
         target = self.type.dtype
         if array.dtype == object or kind_of(array.dtype) not in "buif":
-            raise DTypeError(f"{self.where} takes {target}, got values of NumPy dtype {array.dtype}")
+            raise DTypeError(f"{self.where} takes {target}, got values of NumPy dtype {array.dtype}; expected numbers")
         if self.strict:
             raise DTypeError(f"{self.where} takes exactly {target}, got {array.dtype}; it is declared strict")
         if array.size == 0 and not isinstance(value, np.ndarray):

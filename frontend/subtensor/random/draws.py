@@ -87,7 +87,10 @@ def uniform(key: Any, shape: Any = None, dtype: Any = None, low: Any = 0.0, high
 def spread(x: Variable, dims: list[Variable]) -> Variable:
     """A draw whose parameters must fit its shape: raises ShapeError where they have more axes or other lengths."""
     if x.ndim != len(dims):
-        raise ShapeError(f"random: parameters with {x.ndim} axes do not fit a shape of {len(dims)}")
+        raise ShapeError(
+            f"random: parameters with {x.ndim} axes do not fit a shape of {len(dims)}; "
+            "expected a shape that they broadcast to"
+        )
     return broadcast_to_dims(x, dims)
 
 
@@ -189,7 +192,7 @@ def integers(key: Any, shape: Any = None, low: Any = 0, high: Any = None, dtype:
     a, b = (_whole(v) for v in (low, high))
     kind = as_dtype(dtype)
     if kind not in INTEGERS:
-        raise DTypeError(f"integers: the dtype {kind} holds no integers")
+        raise DTypeError(f"integers: the dtype {kind} holds no integers; expected one of {', '.join(INTEGERS)}")
     for v, last in ((a, 0), (b, 1)):
         _check_fits(v, kind, last)
     # 0 where there is none: a difference that is more than int64 holds is one of uint64
@@ -212,7 +215,7 @@ def below(key: Any, dims: list[Variable], count: Variable, part: int = 0) -> Var
 def _whole(value: Any) -> Variable:
     node = as_tensor(value)
     if not is_integer(node.dtype):
-        raise DTypeError(f"integers: the bound {node!r} is no integer")
+        raise DTypeError(f"integers: the bound {node!r} is no integer; write .astype('int64')")
     return cast(node, INDEX)
 
 
@@ -248,7 +251,7 @@ def shuffled_rows(key: Any, x: Any) -> Variable:
     """x with the elements of each row, along the last axis, in a random order of their own."""
     node = as_tensor(x)
     if not node.ndim:
-        raise ShapeError(f"shuffle_row_elements: {node!r} has no rows")
+        raise ShapeError(f"shuffle_row_elements: {node!r} has no rows; expected a matrix, or more axes")
     return call("take_along_axis", node, ordered(key, lengths(node)), -1)
 
 
@@ -259,7 +262,7 @@ def dropout(key: Any, x: Any, rate: Any = 0.5, shape: Any = None) -> Variable:
     """
     x = as_tensor(x)
     if not is_float(x.dtype):
-        raise DTypeError(f"dropout: {x!r} holds no floats")
+        raise DTypeError(f"dropout: {x!r} holds no floats; write .astype('float32')")
     kept = 1 - within("dropout", cast(rate, x.dtype), 0, _BELOW_ONE[x.dtype], "a rate: at least 0 and less than 1")
     mask = unit(key, lengths(x) if shape is None else dims_of(shape), x.dtype) < kept
     return call("where", mask, x / kept, 0)

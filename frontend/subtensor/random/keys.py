@@ -32,7 +32,7 @@ def key(seed: Any) -> Variable:
 def key_words(seed: Any) -> list[int]:
     """The two words of a seed's key."""
     if not hasattr(seed, "__index__"):
-        raise DTypeError(f"random: the seed {seed!r} is no integer")
+        raise DTypeError(f"random: the seed {seed!r} is no integer; expected 0 or more")
     number = int(seed)
     if not 0 <= number < 1 << 128:
         raise DomainError(f"random: the seed {number} is out of range; expected 0 <= seed < 2**128")
@@ -71,9 +71,9 @@ def as_key(key: Any) -> Variable:
 def _scalar(where: str, value: Any) -> Variable:
     node = as_tensor(value)
     if not is_integer(node.dtype):
-        raise DTypeError(f"{where}: {node!r} is no integer")
+        raise DTypeError(f"{where}: {node!r} is no integer; expected an integer scalar")
     if node.ndim:
-        raise ShapeError(f"{where}: {node!r} is no scalar")
+        raise ShapeError(f"{where}: {node!r} is no scalar; expected an integer scalar")
     return cast(node, WORD)
 
 

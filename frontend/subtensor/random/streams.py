@@ -83,7 +83,7 @@ def _dims(size: Any, ndim: Any, *parameters: Variable) -> Any:
         return None
     dims = as_dims("random", size, ndim if isinstance(size, Variable) else None)
     if ndim is not None and len(dims) != ndim:
-        raise ShapeError(f"random: size {size!r} has {len(dims)} axes, but ndim={ndim}")
+        raise ShapeError(f"random: size {size!r} has {len(dims)} axes, but ndim={ndim}; expected equal")
     return dims
 
 
@@ -308,7 +308,9 @@ class RandomStream(Streams):
         lead = lengths(p)[:-1]
         dims = lead if size is None else as_dims("categorical", size)
         if lead and len(dims) != len(lead):
-            raise ShapeError(f"categorical: a size of {len(dims)} axes for weights with {len(lead)} of rows")
+            raise ShapeError(
+                f"categorical: a size of {len(dims)} axes for weights with {len(lead)} of rows; expected equal"
+            )
         return cast(weighted.positions("categorical", self.next_key(), p, dims), as_dtype(dtype))
 
     def multinomial(self, n: Any, p: Any, size: Any = None, dtype: Any = INDEX) -> Variable:
@@ -330,6 +332,6 @@ def _methods(kind: type) -> list[str]:
 def _one(where: str, value: Any, other: Any, default: Any) -> Any:
     """A parameter that has two names. Raises DomainError where both are given."""
     if value is not None and other is not None:
-        raise DomainError(f"{where}: a parameter is given twice, under two names")
+        raise DomainError(f"{where}: a parameter is given twice, under two names; expected one")
     given = other if value is None else value
     return default if given is None else given

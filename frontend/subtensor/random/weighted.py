@@ -86,7 +86,10 @@ def categorical(key: Any, logits: Any, axis: int = -1, shape: Any = None) -> Var
     dims = dims_of(shape)
     extra = len(dims) - len(lead)
     if extra < 0:
-        raise ShapeError(f"categorical: a shape of {counted(len(dims), 'axis')} for logits with {len(lead)} others")
+        raise ShapeError(
+            f"categorical: a shape of {counted(len(dims), 'axis')} for logits with {len(lead)} others; "
+            "expected a shape that ends with these"
+        )
     drawn = positions("categorical", key, p, [*lead, *dims[:extra]])
     axes = (*range(len(lead), len(dims)), *range(len(lead)))
     return call("broadcast_to", call("transpose", drawn, axes), dims) if lead else drawn
@@ -162,7 +165,9 @@ def multinomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = INDEX)
     k, lead = length(p, p.ndim - 1), lengths(p)[:-1]
     dims = lead if shape is None else dims_of(shape)
     if lead and len(dims) != len(lead):
-        raise ShapeError(f"multinomial: a shape of {counted(len(dims), 'axis')} for {len(lead)} of rows of weights")
+        raise ShapeError(
+            f"multinomial: a shape of {counted(len(dims), 'axis')} for {len(lead)} of rows of weights; expected equal"
+        )
     once = draws.known is not None and draws.known == 1
     found = positions("multinomial", key, p, dims if once else [*dims, cast(draws, INDEX)])
     if once:

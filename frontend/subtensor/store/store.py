@@ -374,7 +374,10 @@ class Store:
             longer: dict[str, Table] = {}
             for name, s in named.items():
                 if self._variables.get(name) is not s:
-                    raise StoreError(f"grow: {name} is no variable of the store {self.folder}")
+                    raise StoreError(
+                        f"grow: {name} is no variable of the store {self.folder}; "
+                        "expected one of Store.shared or Store.keep"
+                    )
                 shape = (rows, *self.tables[name].shape[1:])
                 if rows < self.tables[name].shape[0]:
                     raise ShapeError(
