@@ -29,7 +29,7 @@ def compiled():
 
 def test_dynamic_shapes(compiled):
     for case in corpus():
-        if case.quick or case.area == "dynamic":
+        if case.quick or case.area in ("dynamic", "bags", "loops"):
             compiled.clear()
             check(case, "watching")
             needs = any(map(needs_dynamic_shapes, compiled))

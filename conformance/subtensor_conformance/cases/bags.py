@@ -60,7 +60,12 @@ def _case(
         f"bags/{name}", inputs=tuple(given(n, v) for n, v in values.items()), shared=(table,), lets=(("b", source),),
         outputs=("b", *grads), calls=(Call(tuple(values.values())),), ulps=32, addends=8,
         absolute=1e-6 if dtype == "float64" else 0, tags=("duplicates", *tags), quick=name in ("lengths/mean", "mask/max"),
+        capability=None if name.startswith(_STATIC) else "dynamic_shapes",
     )  # fmt: skip
+
+
+_STATIC = ("mask/", "matrix/", "segments/sum", "segments/mean", "segments/sqrtn")
+"""Bags of which shapes alone say how many elements and bags there are; others count, or look for what begins a bag."""
 
 
 def _step() -> Case:
@@ -70,7 +75,7 @@ def _step() -> Case:
         "bags/step", inputs=tuple(given(n, v) for n, v in values.items()), shared=(TABLE,),
         lets=(("b", 'st.embedding_bag(t, i, lengths=n, mode="mean")'),),
         updates=(("t", "t - 0.5 * st.grad((b * y).sum(), t)"),), calls=(Call(tuple(values.values())),) * 2,
-        ulps=32, addends=8, absolute=1e-6, tags=("duplicates",),
+        ulps=32, addends=8, absolute=1e-6, tags=("duplicates",), capability="dynamic_shapes",
     )  # fmt: skip
 
 
@@ -80,4 +85,5 @@ def _errors() -> Iterator[Case]:
         "bags/out-of-bounds", inputs=(given("i", IDS), given("n", IDS)), shared=(TABLE,),
         outputs=("st.embedding_bag(t, i, lengths=n)",),
         calls=(Call((value("int64", [1, 5, 0]), value("int64", [3])), raises=("BoundsError", text)),), tags=("out of bounds",),
+        capability="dynamic_shapes",
     )  # fmt: skip

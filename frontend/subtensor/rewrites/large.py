@@ -105,8 +105,8 @@ def _read_off(node: Variable, axis: int) -> list[tuple[Variable, int]] | None:
     if node.op.dims is None:
         return None
     found = node.op.dims(axis, *node.inputs, **node.params)
-    if isinstance(found, tuple):
-        return [found]
+    if isinstance(found, tuple):  # an op need not say of an axis whose length is known, such as that of a stack
+        return [found] if found[1] >= 0 else None
     if found is None:
         return deciding(node, axis) or None
     return [(found.inputs[0], found.params["axis"])] if found.op is _length else None

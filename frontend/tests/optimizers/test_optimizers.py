@@ -191,9 +191,11 @@ def test_state_is_as_large_as_the_formulas_say():
     assert sizes == {
         "sgd": 0,
         "rowwise_adagrad": V,
-        **dict.fromkeys(["momentum", "nesterov", "adagrad", "rmsprop"], full),
+        **dict.fromkeys(["momentum", "nesterov", "adagrad", "rmsprop", "lion"], full),
         **dict.fromkeys(["adadelta", "ftrl"], 2 * full),
         **dict.fromkeys(COUNTED, 2 * full + V),
+        "madgrad": 3 * full + V,
+        "rowwise_adam": full + 2 * V,
     }
 
 

@@ -194,7 +194,8 @@ def test_one_parameter_twice():
         optimizers.sgd(cost + t[i, i].sum(), [t[i], t[i, i]], 0.1)
 
 
-OPTIMIZERS = [n for n in optimizers.__all__ if n not in ("Options", "Updates", "constraints", "schedules")]
+OTHERS = ("Accumulated", "Options", "Updates", "accumulate", "constraints", "schedules")
+OPTIMIZERS = [n for n in optimizers.__all__ if n not in OTHERS]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 from examples import COMPILES, examples
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as hs
 from optimizer_models import NAMES, ON_JAX, RATE, D, Model, V, gradient, table
 from optimizer_oracle import dense, frozen
@@ -80,6 +80,7 @@ def test_named_rows_follow_the_paper_and_others_keep_their_bits(name, given_batc
 @tries(80)
 @given(hs.sampled_from(LAZY), hs.sampled_from([0.0, 0.3]), batches())
 def test_rows_that_wait_are_the_dense_rule_s(name, decay, given_batches):
+    assume(not (name == "madgrad" and decay))  # refused together
     lazy = fresh(name, untouched="catch_up", weight_decay=decay)
     _, costs = lazy.train(given_batches)
     lazy.updates.flush()
