@@ -47,7 +47,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(contents):
     expected = {
         path.relative_to(package.parent).as_posix()
         for package in PACKAGES
-        for pattern in ("*.py", "py.typed")
+        for pattern in ("*.py", "py.typed", "*.txt")
         for path in package.rglob(pattern)
     }
     assert sorted(contents - expected) == []

@@ -254,7 +254,7 @@ def test_evaluation_points_must_fit():
     x = st.dvector("x")
     with pytest.raises(st.GradientError, match="Rop: 2 evaluation points for 1 nodes"):
         st.Rop(x, [x], [V, V])
-    with pytest.raises(st.ShapeError, match="of x has 2 axes, not 1"):
+    with pytest.raises(st.ShapeError, match="of x has 2 axes; expected 1"):
         st.Rop(x, x, np.ones((2, 2)))
 
 
