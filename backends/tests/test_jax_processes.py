@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.once
+
 HERE = Path(__file__).parent / "mesh"
 NAMES = re.findall(r"^@check\ndef (\w+)", (HERE / "processes.py").read_text(), re.MULTILINE)
 

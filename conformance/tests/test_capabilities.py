@@ -9,6 +9,8 @@ from subtensor_conformance.cases import corpus
 from subtensor_conformance.check import check
 from subtensor_conformance.known_bad.altered import Altered
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def compiled():

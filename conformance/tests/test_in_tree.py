@@ -8,7 +8,7 @@ import pytest
 from subtensor_conformance import run
 
 
-@pytest.fixture(scope="module", params=["numpy", "numba", "jax", "tiny"])
+@pytest.fixture(scope="module", params=["numpy", pytest.param("numba", marks=pytest.mark.once), "jax", "tiny"])
 def report(request):
     if request.param != "tiny":
         return run(request.param)

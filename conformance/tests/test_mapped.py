@@ -3,7 +3,11 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from subtensor_conformance import run
+
+pytestmark = pytest.mark.once
 
 
 def test_mapped_state(monkeypatch, tmp_path):

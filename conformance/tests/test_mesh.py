@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).parent / "mesh_backend.py"
 MUTANTS = re.findall(r"^@mutant\ndef (\w+)", SCRIPT.read_text(), re.MULTILINE)
 

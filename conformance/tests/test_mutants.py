@@ -11,6 +11,8 @@ from subtensor_conformance.mutants.survivors import survivors
 from subtensor_conformance.runner import plan
 from subtensor_numpy import scatter
 
+pytestmark = pytest.mark.once
+
 NUMPY = [c.id for c in plan(areas=("transaction",)) if "after-a-change" in c.id or "bounds/s" in c.id]
 JAX = ["get/slice-down-negative/constant/float64"]
 

@@ -24,8 +24,8 @@ import subtensor as st
 import subtensor.plugin
 
 sys.path.insert(0, str(Path(__file__).parent))
-from examples import EXAMPLES
 from groups import DESCRIBED, GROUPS
+from reference_examples import EXAMPLES
 
 DOCS = Path(__file__).parents[1]
 NAMESPACES = {
@@ -268,7 +268,7 @@ def described(entry: Entry) -> str:
     if shown:
         parts.append(shown)
     elif inspect.isfunction(value) and not name.startswith("subtensor.plugin.") and ">>>" not in (value.__doc__ or ""):
-        raise SystemExit(f"{name} has no example: give it a line in docs/site/examples.py")
+        raise SystemExit(f"{name} has no example: give it a line in docs/site/reference_examples.py")
     return "\n\n".join(parts)
 
 

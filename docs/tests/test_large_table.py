@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 EXAMPLE = Path(__file__).parents[1] / "examples" / "large_table.py"
 
 

@@ -13,6 +13,8 @@ import pytest
 
 import subtensor as st
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPT = EXAMPLES / "next_item.py"
 

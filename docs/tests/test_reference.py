@@ -28,7 +28,7 @@ def reference():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(DOCS / "site")
         yield importlib.import_module("reference")
-        for name in ("reference", "examples", "groups"):
+        for name in ("reference", "reference_examples", "groups"):
             sys.modules.pop(name, None)
 
 

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.once
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPT = EXAMPLES / "write_text.py"
 SMALL = "--epochs 5 --units 24 --lanes 8 --steps 12 --negatives 12 --min-count 1 --learning-rate 0.02 --dropout 0.1"

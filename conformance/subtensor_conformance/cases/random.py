@@ -177,7 +177,7 @@ def _weighted() -> Iterator[Case]:
         yield Case(f"random/{what}", inputs, outputs=(source,), calls=(Call((k, m)),), tags=("words",))
     yield Case(  # as many draws for each count as the largest mean asks for
         "random/poisson", inputs, outputs=("st.random.poisson(k, m, (5, 2, 3))",), calls=(Call((k, m)),),
-        tags=("words",), capability="dynamic_shapes",
+        tags=("words", "floats"), capability="dynamic_shapes",
     )  # fmt: skip
 
 

@@ -116,5 +116,5 @@ wrong_optimizer("zero-added-to-unused-rows", "adds zero to rows that a step does
 wrong_optimizer("clip-scales-up", "gives gradients the norm that should bound them", instead(module("build"), "_shrink", _scaled_up), tags="clip")  # fmt: skip
 wrong_optimizer("clip-counts-occurrences", "counts a row in the norm of all as often as it occurs", instead(RowPlace, "square_sum", _by_occurrence), tags="clip")  # fmt: skip
 known_bad("row-numbers-wrap-narrow", "wraps negative row numbers in the dtype of the ids", "optimizers", "state|error|unused row", lower(row_numbers=_wrapped_narrow), "narrow")  # fmt: skip
-known_bad("state-from-outside-ignored", "keeps a copy of the state, and does not notice when it is set", "optimizers", "resume|state|unused row", lambda good: Altered(good, around=_from_outside_ignored), "resume|set")  # fmt: skip
+known_bad("state-from-outside-ignored", "keeps a copy of the state, and does not notice when it is set", "optimizers", "resume|state|unused row", lambda good: Altered(good, around=_from_outside_ignored), "resume|set|grown")  # fmt: skip
 known_bad("read-only-state-baked-in", "takes variables that it does not update for constants", "optimizers", "state", lambda good: Altered(good, around=_baked_in), "set")  # fmt: skip

@@ -12,6 +12,8 @@ import subtensor as st
 from subtensor.graph.nodes import Input, Variable, toposort
 from subtensor.graph.types import TensorType
 
+pytestmark = pytest.mark.once
+
 DEPTH, STACK = 150, 100
 
 
