@@ -9,6 +9,8 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from random_programs import DTYPES, programs, run
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_random_programs(dtype):

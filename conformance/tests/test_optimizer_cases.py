@@ -12,6 +12,8 @@ from subtensor_conformance.check import check
 from subtensor_conformance.repro import script
 from subtensor_conformance.runner import plan
 
+pytestmark = pytest.mark.once
+
 
 def case(name):
     return plan(ids=(f"optimizers/{name}",))[0]

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.once
+
 SCRIPT = Path(__file__).parents[1] / "examples" / "recommender.py"
 
 

@@ -7,6 +7,8 @@ import pytest
 
 import subtensor as st
 
+pytestmark = pytest.mark.once
+
 N = 120
 """Nodes of the smaller graph."""
 
