@@ -53,6 +53,7 @@ def test_numbers_do_not_change():
     assert numbers(3, "float32") == numbers(3, "float32")
 
 
+@pytest.mark.once
 def test_every_op_of_the_in_tree_backend_is_in_a_case():
     seen = set()
     for case in corpus():

@@ -13,6 +13,8 @@ import subtensor as st
 from subtensor_conformance.reliability import __main__ as command
 from subtensor_conformance.reliability import faults, programs
 
+pytestmark = pytest.mark.once
+
 PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
 
 

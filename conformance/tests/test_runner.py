@@ -21,6 +21,8 @@ from subtensor_conformance.repro import script
 from subtensor_conformance.result import Result
 from subtensor_conformance.terminal import show
 
+pytestmark = pytest.mark.once
+
 ONE = "create/zeros"
 
 

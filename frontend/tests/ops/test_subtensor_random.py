@@ -8,6 +8,8 @@ from hypothesis import strategies as st_
 
 import subtensor as st
 
+pytestmark = pytest.mark.once
+
 INTS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 VALUES = ("bool", "int8", "int64", "uint8", "float16", "float32", "float64")
 

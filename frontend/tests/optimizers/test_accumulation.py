@@ -6,6 +6,8 @@ from optimizer_models import BACKENDS, D, V, table
 
 import subtensor as st
 
+pytestmark = pytest.mark.once
+
 
 class Model:
     def __init__(self, dtype="float64", whole=False):

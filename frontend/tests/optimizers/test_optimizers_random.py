@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+import pytest
 from examples import COMPILES, examples
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as hs
@@ -11,6 +12,8 @@ from optimizer_oracle import dense, frozen
 
 import subtensor as st
 from subtensor import optimizers
+
+pytestmark = pytest.mark.once
 
 RULES = ON_JAX if COMPILES else NAMES
 LAZY = [n for n in RULES if n not in ("lamb", "ftrl")]

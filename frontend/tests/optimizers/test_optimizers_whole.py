@@ -12,6 +12,8 @@ from subtensor import optimizers
 from subtensor.errors import UpdateError
 from subtensor.optimizers.reads import UntrainedRowsWarning
 
+pytestmark = pytest.mark.once
+
 W = np.random.default_rng(0).normal(size=(7, 3))
 
 

@@ -10,7 +10,10 @@ import subtensor as st
 from subtensor.graph.verify import verify, verify_same_types
 from subtensor.rewrites.engine import RULES, UNPRICED, Selection, rewrite
 
-pytestmark = pytest.mark.numpy_only("rules are compared bit by bit on NumPy, which runs a graph as it is written")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.numpy_only("rules are compared bit by bit on NumPy, which runs a graph as it is written"),
+]
 
 # not shrunk: a wrong rule shall fail at once, not after minutes
 EXAMPLES = settings(

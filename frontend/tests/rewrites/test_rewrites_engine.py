@@ -13,6 +13,8 @@ from subtensor.rewrites import document, facts
 from subtensor.rewrites.engine import RULES, UNPRICED, Rewrite, Selection, rewrite
 from subtensor.rewrites.patterns import P, letters, matches
 
+pytestmark = pytest.mark.once
+
 ALL = Selection.of(True)
 I64 = np.int64
 ONES = st.constant(np.ones((2, 3)))

@@ -10,6 +10,8 @@ import subtensor as st
 from subtensor.graph.verify import verify
 from subtensor.rewrites.engine import UNPRICED, Selection, rewrite
 
+pytestmark = pytest.mark.once
+
 ROWS, WIDTH = 5, 3
 
 

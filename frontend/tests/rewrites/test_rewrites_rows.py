@@ -5,6 +5,8 @@ import pytest
 
 import subtensor as st
 
+pytestmark = pytest.mark.once
+
 V, D = 10_000, 4
 RNG = np.random.default_rng(0)
 START = RNG.standard_normal((V, D))

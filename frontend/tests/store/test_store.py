@@ -15,7 +15,10 @@ from kill_store import Model, differences, kill_in_a_loop
 import subtensor as st
 from subtensor.store import files, journal
 
-pytestmark = pytest.mark.numpy_only("a store lies in files, which only backends over NumPy arrays write")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.numpy_only("a store lies in files, which only backends over NumPy arrays write"),
+]
 
 
 def model(store=None, rows=6, shape=None):
