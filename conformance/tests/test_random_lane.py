@@ -10,6 +10,8 @@ from subtensor_conformance.check import check
 from subtensor_conformance.known_bad import installed
 from subtensor_conformance.random_lane import explore
 
+pytestmark = pytest.mark.once
+
 
 def test_a_good_backend():
     assert explore(["numpy"], 60) == []

@@ -9,6 +9,8 @@ import pytest
 
 import subtensor as st
 
+pytestmark = pytest.mark.once
+
 BACKENDS = ["numpy", "jax"]
 RNG = np.random.default_rng(0)
 IDS = RNG.integers(0, 10, (17, 4))

@@ -8,6 +8,8 @@ import subtensor as st
 from subtensor import optimizers
 from subtensor.errors import DTypeError, OptimizerError, ShapeError
 
+pytestmark = pytest.mark.once
+
 W = np.random.default_rng(0).normal(size=(6, 2))
 RULES = [
     ("momentum", {}), ("adagrad", {"initial_accumulator": 0.5}), ("rowwise_adagrad", {}), ("adam", {}), ("lamb", {}),

@@ -9,6 +9,8 @@ from subtensor import optimizers
 from subtensor.errors import BoundsError
 from subtensor.graph.nodes import toposort
 
+pytestmark = pytest.mark.once
+
 RULES = {"momentum": 0.1, "adam": 0.4, "nesterov": 0.1}
 
 
